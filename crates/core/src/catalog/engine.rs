@@ -1,0 +1,272 @@
+//! The form of `engines/<engine>.yaml`: names, topologies, components and where each keeps what.
+
+use indexmap::IndexMap;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::pointer::Pointer;
+
+/// One kind of database that KubeDB runs.
+///
+/// Source of every field: KubeDB's CRDs `<plural>.kubedb.com` and `<engine>opsrequests.ops.kubedb.com`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Engine {
+    /// The name in targets, on screen and in labels: `mongodb`. It is the file's name too.
+    pub name: String,
+    /// The database's kind: `MongoDB`. The OpsRequest's is this with `OpsRequest` behind it.
+    pub kind: String,
+    /// The database's resource name: `mongodbs`.
+    pub plural: String,
+    /// KubeDB's short names of the database: `mg`.
+    #[serde(default)]
+    pub short: Vec<String>,
+    /// Served versions of the database, the stored one first.
+    pub versions: Vec<String>,
+    /// KubeDB's short names of the OpsRequest: `mgops`.
+    #[serde(default)]
+    pub ops_short: Vec<String>,
+    /// The field of the OpsRequest's spec that names the database: `databaseRef`, or `proxyRef` for ProxySQL.
+    #[serde(default = "database_ref")]
+    pub reference: String,
+    /// The values that `spec.type` of the OpsRequest may have.
+    pub types: Vec<String>,
+    /// Whether the OpsRequest has `spec.maxRetries`.
+    #[serde(default = "yes")]
+    pub max_retries: bool,
+    /// Named predicates that the data cannot express; each has its own rule and test.
+    #[serde(default)]
+    pub flags: Vec<String>,
+    /// Components, each under a key that the topologies name. The key is the component's name unless `name` says otherwise.
+    pub components: IndexMap<String, Component>,
+    /// Topologies, tried in this order; the first whose `when` holds is the database's.
+    pub topologies: Vec<Topology>,
+    /// What KubeDB does not have, though its documents or users expect it: the asked name → the answer.
+    #[serde(default)]
+    pub misnomers: IndexMap<String, String>,
+    /// Fields of the OpsRequest's scaling blocks that no component uses, each with the reason (JSON Pointer in spec → reason).
+    #[serde(default)]
+    pub unused: IndexMap<String, String>,
+}
+
+/// A way to run the engine, told from the database object alone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Topology {
+    /// The name: `replicaSet`.
+    pub name: String,
+    /// The words on screen: `replica set`.
+    pub title: String,
+    /// All of these hold for a database of this topology; none = always.
+    #[serde(default)]
+    pub when: Vec<When>,
+    /// The component that is meant where none is named; absent where a person has to choose.
+    #[serde(default)]
+    pub main: Option<String>,
+    /// Keys of [`Engine::components`].
+    pub components: Vec<String>,
+    /// What a person should know of this topology.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// One test on a database object.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", untagged, deny_unknown_fields)]
+pub enum When {
+    /// The place holds something other than null.
+    Present {
+        /// The place.
+        present: Pointer,
+    },
+    /// The place is missing or null.
+    Absent {
+        /// The place.
+        absent: Pointer,
+    },
+    /// The place holds this text.
+    #[serde(rename_all = "camelCase")]
+    Is {
+        /// The place.
+        at: Pointer,
+        /// The text.
+        is: String,
+        /// Holds too where this place is missing: KubeDB's default.
+        #[serde(default)]
+        or_absent: Option<Pointer>,
+    },
+}
+
+/// A part of a database with a size of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Component {
+    /// The name; empty in the file means: the key.
+    #[serde(default)]
+    pub name: String,
+    /// The component in whose pods this container runs; such a one is never the default and has no pods or claims of its own.
+    #[serde(default)]
+    pub sidecar_of: Option<String>,
+    /// The component exists in a database only where this place does.
+    #[serde(default)]
+    pub exists: Option<Pointer>,
+    /// Members (per shard, where there are shards).
+    #[serde(default)]
+    pub replicas: Option<Count>,
+    /// Shards.
+    #[serde(default)]
+    pub shards: Option<Count>,
+    /// Volumes.
+    #[serde(default)]
+    pub storage: Option<Storage>,
+    /// CPU and memory.
+    #[serde(default)]
+    pub resources: Option<Resources>,
+    /// Its pods and claims.
+    #[serde(default)]
+    pub pods: Option<Pods>,
+    /// What a person should know of it.
+    #[serde(default)]
+    pub note: Option<String>,
+}
+
+/// A number of members or shards.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Count {
+    /// Where the database object keeps it; `None` where it has no such field.
+    #[serde(default)]
+    pub at: Option<Pointer>,
+    /// Where the OpsRequest's spec wants it; `None` where no OpsRequest changes it.
+    #[serde(default)]
+    pub ask: Option<Pointer>,
+    /// Further fields of the OpsRequest's spec that say it is this component which is meant (`maxscale: true`).
+    #[serde(default)]
+    pub with: IndexMap<String, Value>,
+    /// The least that KubeDB takes (at least 1 in any case).
+    #[serde(default)]
+    pub min: Option<i64>,
+    /// The most that KubeDB takes.
+    #[serde(default)]
+    pub max: Option<i64>,
+    /// A higher least number that holds only under a condition.
+    #[serde(default)]
+    pub min_when: Option<MinWhen>,
+    /// What the number is where the object does not say (KubeDB's default).
+    #[serde(default)]
+    pub default: Option<i64>,
+    /// The sibling count that must be sent along: what is not given is taken from the object.
+    #[serde(default)]
+    pub together: bool,
+    /// Where the bounds are written.
+    #[serde(default)]
+    pub source: Option<String>,
+}
+
+/// A least number under a condition.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MinWhen {
+    /// All of these hold.
+    pub when: Vec<When>,
+    /// The least number then.
+    pub min: i64,
+    /// What it is, in words: `an in-memory storage engine`.
+    pub because: String,
+}
+
+/// The volumes of a component.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Storage {
+    /// The claim's spec in the database object: below it are `resources.requests.storage` and `storageClassName`.
+    #[serde(default)]
+    pub at: Option<Pointer>,
+    /// Where the OpsRequest's spec wants the size; `None` where it has no field for it.
+    #[serde(default)]
+    pub ask: Option<Pointer>,
+    /// Where the database object says `Durable` or `Ephemeral`.
+    #[serde(default, rename = "type")]
+    pub kind: Option<Pointer>,
+}
+
+/// CPU and memory of a component's main container.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resources {
+    /// Where the database object keeps the container's `resources`.
+    #[serde(default)]
+    pub at: Option<At>,
+    /// The block of the OpsRequest's spec below which `resources` is sent; `None` where it has none.
+    #[serde(default)]
+    pub ask: Option<Pointer>,
+    /// The container's name in the pods.
+    #[serde(default)]
+    pub container: Option<String>,
+}
+
+/// A place, the same in every version or one a version.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum At {
+    /// The same in all versions.
+    Same(Pointer),
+    /// One for each version, by its name.
+    Versions(IndexMap<String, Pointer>),
+}
+
+impl At {
+    /// The place in objects of `version` (`v1`, `v1alpha2`).
+    #[must_use]
+    pub fn of(&self, version: &str) -> Option<&Pointer> {
+        match self {
+            Self::Same(pointer) => Some(pointer),
+            Self::Versions(by_version) => by_version.get(version),
+        }
+    }
+}
+
+/// How a component's pods and claims are named and labelled.
+///
+/// Names are patterns: `{db}` is the database's name, `{i}` the shard's index from 0, `{item}` the list item's name,
+/// `{/spec/…}` the text at that place of the database object. A pattern with a place that is missing does not apply.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pods {
+    /// Names of the workloads; the first that applies. Empty where nobody has written them down.
+    #[serde(default)]
+    pub sets: Vec<String>,
+    /// The workload's kind.
+    #[serde(default)]
+    pub kind: SetKind,
+    /// Names of the claim templates that hold data, most likely first.
+    #[serde(default)]
+    pub claims: Vec<String>,
+    /// Value of the label `app.kubernetes.io/instance`; `{db}` unless given.
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// Labels of the pods beyond the base ones.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+    /// The headless service; `{db}-pods` unless given.
+    #[serde(default)]
+    pub service: Option<String>,
+}
+
+/// What runs the pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub enum SetKind {
+    /// `apps.k8s.appscode.com/v1`, KubeDB's own.
+    #[default]
+    PetSet,
+    /// `apps/v1` (Hazelcast).
+    StatefulSet,
+}
+
+fn database_ref() -> String {
+    "databaseRef".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
