@@ -74,19 +74,17 @@ impl QuantityError {
             Problem::ExponentTooLong(digits) => Self::ExponentTooLong { text: shown(text), digits },
             Problem::TooLarge => Self::TooLarge { text: shown(text) },
             Problem::NoNumber => malformed("it has no number".to_owned(), FORM.to_owned()),
-            Problem::Unit(unit) => {
-                let number = &text[..text.len() - unit.len()];
-                malformed(wrong_unit(number, unit), guess(number, unit).unwrap_or_else(|| FORM.to_owned()))
-            }
+            Problem::Unit(unit) => malformed(wrong_unit(text, unit), guess(text).unwrap_or_else(|| FORM.to_owned())),
         }
     }
 }
 
-fn wrong_unit(number: &str, unit: &str) -> String {
-    if !number.contains(|c: char| c.is_ascii_digit()) {
-        "it does not begin with a number".to_owned()
-    } else if unit.contains(char::is_whitespace) {
+fn wrong_unit(text: &str, unit: &str) -> String {
+    let number = &text[..text.len() - unit.len()];
+    if text.contains(char::is_whitespace) {
         "it has a space in it".to_owned()
+    } else if !has_digit(number) {
+        "it does not begin with a number".to_owned()
     } else if unit.starts_with(',') {
         "a fraction is written with a point".to_owned()
     } else if unit.starts_with('.') {
@@ -96,15 +94,20 @@ fn wrong_unit(number: &str, unit: &str) -> String {
     }
 }
 
-/// What was probably meant by a number and a wrong unit: spaces around the right one, a person's `GB`, `gib`, `K`, `cores`.
-fn guess(number: &str, unit: &str) -> Option<String> {
-    if number.len() > SHOWN || unit.len() > SHOWN || parse(number).is_err() {
+/// What was probably meant: the same without spaces, or with the right unit for a person's `GB`, `gib`, `K`, `cores`.
+fn guess(text: &str) -> Option<String> {
+    if text.len() > SHOWN {
         return None;
     }
-    let unit: String = unit.chars().filter(|c| !c.is_whitespace()).collect();
-    let joined = format!("{number}{unit}");
-    if parse(&joined).is_ok() {
-        return Some(format!("write {joined}"));
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let unit = match parse(&compact) {
+        Ok(_) if has_digit(&compact) => return Some(format!("write {compact}")),
+        Err(Problem::Unit(unit)) => unit,
+        _ => return None,
+    };
+    let number = &compact[..compact.len() - unit.len()];
+    if !has_digit(number) {
+        return None;
     }
     let unit = unit.to_ascii_lowercase();
     if UNITLESS.contains(&unit.as_str()) {
@@ -119,6 +122,10 @@ fn guess(number: &str, unit: &str) -> Option<String> {
         "i" | "ib" => Some(format!("write {binary}")),
         _ => None,
     }
+}
+
+fn has_digit(text: &str) -> bool {
+    text.contains(|c: char| c.is_ascii_digit())
 }
 
 /// The text without control characters, and not all of it where it is long.

@@ -59,6 +59,7 @@ fn reads_and_prints(#[case] text: &str, #[case] nanos: i128, #[case] canonical: 
     "\"10 GB\" is no quantity: it has a space in it; write 10G (10^9) or 10Gi (2^30)"
 )]
 #[case::space_after("10Gi\n", "\"10Gi\\n\" is no quantity: it has a space in it; write 10Gi")]
+#[case::space_before(" 10Gi", "\" 10Gi\" is no quantity: it has a space in it; write 10Gi")]
 #[case::cores("2cores", "\"2cores\" is no quantity: there is no unit \"cores\"; write 2")]
 #[case::comma(
     "1,5Gi",
