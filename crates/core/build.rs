@@ -10,9 +10,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let folder = root.join("engines");
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&folder)?
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<_, io::Error>>()?;
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(&folder)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, io::Error>>()?;
     files.retain(|path| path.extension().is_some_and(|e| e == "yaml"));
     files.sort();
     let engines = files.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;

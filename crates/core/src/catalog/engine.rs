@@ -34,6 +34,9 @@ pub struct Engine {
     /// Whether the OpsRequest has `spec.maxRetries`.
     #[serde(default = "yes")]
     pub max_retries: bool,
+    /// Whether KubeDB carries out a horizontal and a vertical stanza of one request; no engine is known to.
+    #[serde(default)]
+    pub combined: bool,
     /// Named predicates that the data cannot express; each has its own rule and test.
     #[serde(default)]
     pub flags: Vec<String>,

@@ -60,9 +60,7 @@ impl Catalog {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&Engine> {
         let is = |other: &str| other.eq_ignore_ascii_case(name);
-        self.engines
-            .iter()
-            .find(|e| is(&e.name) || is(&e.plural) || is(&e.kind) || e.short.iter().any(|s| is(s)))
+        self.engines.iter().find(|e| is(&e.name) || is(&e.plural) || is(&e.kind) || e.short.iter().any(|s| is(s)))
     }
 
     /// The engine whose OpsRequests have the kind `kind`.

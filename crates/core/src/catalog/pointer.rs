@@ -267,7 +267,8 @@ mod tests {
     #[case::item("/spec/containers[name=b]/cpu", json!(2))]
     #[case::first_of_each("/spec/containers[name=*]/cpu", json!(1))]
     fn reads(#[case] text: &str, #[case] wanted: Value) {
-        let document = json!({"spec": {"replicas": 3, "containers": [{"name": "a", "cpu": 1}, {"name": "b", "cpu": 2}]}});
+        let document =
+            json!({"spec": {"replicas": 3, "containers": [{"name": "a", "cpu": 1}, {"name": "b", "cpu": 2}]}});
         let pointer: Pointer = text.parse().unwrap();
         assert_eq!(pointer.get(&document), Some(&wanted));
         assert_eq!(pointer.to_string(), text);

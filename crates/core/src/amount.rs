@@ -1,0 +1,160 @@
+//! Amounts as documents hold them: a quantity that may be unreadable, and a container's `resources`.
+
+use serde_json::{Map, Value};
+
+use crate::quantity::{Quantity, QuantityError};
+
+/// A quantity as it is written in a document or on a command line, readable or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The text; a JSON number as its digits.
+    pub text: String,
+    /// What it means.
+    pub value: Result<Quantity, QuantityError>,
+}
+
+impl Written {
+    /// Reads a text.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self { text: text.to_owned(), value: text.parse() }
+    }
+
+    /// Reads a JSON string or number; `None` for null.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        match value {
+            Value::Null => None,
+            Value::String(text) => Some(Self::new(text)),
+            other => Some(Self { text: other.to_string(), value: Quantity::from_json(other) }),
+        }
+    }
+
+    /// The quantity, where it is readable.
+    #[must_use]
+    pub fn quantity(&self) -> Option<Quantity> {
+        self.value.as_ref().ok().copied()
+    }
+}
+
+impl From<Quantity> for Written {
+    fn from(quantity: Quantity) -> Self {
+        Self { text: quantity.to_string(), value: Ok(quantity) }
+    }
+}
+
+/// The two halves of a container's resources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// What the scheduler sets aside.
+    Requests,
+    /// What the kernel allows.
+    Limits,
+}
+
+impl Side {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Requests, Self::Limits];
+
+    /// The field's name.
+    #[must_use]
+    pub fn field(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Limits => "limits",
+        }
+    }
+}
+
+/// A container's `resources` as it stands in a document: `{requests: {cpu, memory, …}, limits: {…}}`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ResourceSet(Value);
+
+impl ResourceSet {
+    /// Takes a `resources` object; anything else counts as empty.
+    #[must_use]
+    pub fn of(value: Option<&Value>) -> Self {
+        Self(value.filter(|v| v.is_object()).cloned().unwrap_or(Value::Null))
+    }
+
+    /// The amount of one resource.
+    #[must_use]
+    pub fn amount(&self, side: Side, name: &str) -> Option<Written> {
+        Written::of(self.0.get(side.field())?.get(name)?)
+    }
+
+    /// The amounts of one side, by name.
+    pub fn amounts(&self, side: Side) -> impl Iterator<Item = (&str, Written)> {
+        let entries = self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten();
+        entries.filter_map(|(name, value)| Some((name.as_str(), Written::of(value)?)))
+    }
+
+    /// The amount that sizes the container: its request, else its limit.
+    #[must_use]
+    pub fn size(&self, name: &str) -> Option<Quantity> {
+        let of = |side| self.amount(side, name).and_then(|w| w.quantity());
+        of(Side::Requests).or_else(|| of(Side::Limits))
+    }
+
+    /// Whether nothing is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        Side::ALL.iter().all(|side| self.amounts(*side).next().is_none())
+    }
+
+    /// The same with `name` set on both sides; everything else stays.
+    #[must_use]
+    pub fn with(&self, name: &str, amount: Quantity) -> Self {
+        let mut value = if self.0.is_object() { self.0.clone() } else { Value::Object(Map::new()) };
+        for side in Side::ALL {
+            if !value[side.field()].is_object() {
+                value[side.field()] = Value::Object(Map::new());
+            }
+            value[side.field()][name] = Value::from(amount.to_string());
+        }
+        Self(value)
+    }
+
+    /// Whether both mean the same amounts, however they are spelled.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        let covered = |a: &Self, b: &Self| {
+            Side::ALL.iter().all(|side| {
+                a.amounts(*side).all(|(name, mine)| match (mine.quantity(), b.amount(*side, name)) {
+                    (Some(mine), Some(theirs)) => theirs.quantity() == Some(mine),
+                    _ => false,
+                })
+            })
+        };
+        covered(self, other) && covered(other, self)
+    }
+
+    /// The document.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        self.0.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn sets_both_sides_and_keeps_the_rest() {
+        let present = ResourceSet::of(Some(&json!({"requests": {"cpu": "1"}, "limits": {"nvidia.com/gpu": 1}})));
+        let wanted = present.with("cpu", "2".parse().unwrap());
+        assert_eq!(wanted.to_json(), json!({"requests": {"cpu": "2"}, "limits": {"cpu": "2", "nvidia.com/gpu": 1}}));
+    }
+
+    #[test]
+    fn spelling_does_not_matter() {
+        let a = ResourceSet::of(Some(&json!({"limits": {"cpu": "1", "memory": "1Gi"}})));
+        let b = ResourceSet::of(Some(&json!({"limits": {"cpu": "1000m", "memory": "1024Mi"}})));
+        let c = ResourceSet::of(Some(&json!({"limits": {"cpu": "1000m"}})));
+        assert!(a.same_as(&b) && b.same_as(&a));
+        assert!(!a.same_as(&c) && !c.same_as(&a));
+    }
+}

@@ -1,0 +1,293 @@
+//! A database object seen through its engine's catalog entry: which topology, which components, what each has now.
+
+use serde_json::Value;
+
+use crate::amount::{ResourceSet, Written};
+use crate::catalog::{Component, Count, Engine, Pointer, Resources, Storage, Topology};
+use crate::quantity::Quantity;
+
+/// A database, as far as the rules and plans look at it.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Its engine.
+    pub engine: &'static Engine,
+    /// The version of the object that was read: `v1`.
+    pub version: String,
+    /// `metadata.namespace`.
+    pub namespace: String,
+    /// `metadata.name`.
+    pub name: String,
+    /// `metadata.uid`.
+    pub uid: String,
+    /// `metadata.resourceVersion`.
+    pub resource_version: String,
+    /// `status.phase`: `Ready`, `NotReady`, `Provisioning` …; empty where there is none yet.
+    pub phase: String,
+    /// The topology; `None` where none of the engine's fits.
+    pub topology: Option<&'static Topology>,
+    /// The components that exist, in the catalog's order; a list whose items are addressed one by one has an entry an item.
+    pub components: Vec<ComponentView>,
+    /// What keeps the object in step with a Git repository, in words: `Argo CD (application shop)`.
+    pub tracker: Option<String>,
+    /// Whether `metadata.annotations` exists; a JSON Patch needs to know.
+    pub has_annotations: bool,
+}
+
+/// One component of a database, as it is now.
+#[derive(Debug, Clone)]
+pub struct ComponentView {
+    /// The key in [`Engine::components`].
+    pub key: &'static str,
+    /// Its catalog entry.
+    pub component: &'static Component,
+    /// The item of the list that this is, where each is addressed by name (a Postgres read replica).
+    pub item: Option<String>,
+    /// Where and what it has. One place, but for a list that moves as one (Cassandra racks): one an item.
+    pub places: Vec<Place>,
+    /// The numbers of members that KubeDB takes here.
+    pub replicas_bounds: Bounds,
+    /// The numbers of shards that KubeDB takes here.
+    pub shards_bounds: Bounds,
+}
+
+/// The present values of a component at one place of the object.
+#[derive(Debug, Clone, Default)]
+pub struct Place {
+    /// The list item, where the place is one.
+    pub item: Option<String>,
+    /// Members, KubeDB's default where the object does not say.
+    pub replicas: Option<i64>,
+    /// Shards.
+    pub shards: Option<i64>,
+    /// The size of one volume; `None` where no volume is asked for.
+    pub storage: Option<Written>,
+    /// The JSON Pointer (RFC 6901) of that size in the object.
+    pub storage_pointer: String,
+    /// The same place as people read it: `spec.storage.resources.requests.storage`.
+    pub storage_path: String,
+    /// The storage class that is asked for; `None` = the cluster's default.
+    pub class: Option<String>,
+    /// Whether the storage is ephemeral.
+    pub ephemeral: bool,
+    /// The container's resources.
+    pub resources: ResourceSet,
+}
+
+/// The numbers that are allowed. Both ends are allowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// The least.
+    pub min: Option<i64>,
+    /// The most.
+    pub max: Option<i64>,
+    /// Why, or where that is written; may be empty.
+    pub because: String,
+}
+
+impl Database {
+    /// Reads a database object. Whatever is missing or of another type than expected counts as not set.
+    #[must_use]
+    pub fn of(engine: &'static Engine, object: &Value) -> Self {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let version = text("/apiVersion").rsplit('/').next().unwrap_or_default().to_owned();
+        let topology = engine.topology_of(object);
+        let keys = topology.map(|t| t.components.as_slice()).unwrap_or_default();
+        let components = keys
+            .iter()
+            .filter_map(|key| engine.components.get_key_value(key))
+            .flat_map(|(key, component)| views(key, component, object, &version))
+            .collect();
+        Self {
+            engine,
+            version,
+            namespace: text("/metadata/namespace"),
+            name: text("/metadata/name"),
+            uid: text("/metadata/uid"),
+            resource_version: text("/metadata/resourceVersion"),
+            phase: text("/status/phase"),
+            topology,
+            components,
+            tracker: tracker_of(object),
+            has_annotations: object.pointer("/metadata/annotations").is_some_and(Value::is_object),
+        }
+    }
+
+    /// The target as people write it: `mongodb/my-db`.
+    #[must_use]
+    pub fn target(&self) -> String {
+        format!("{}/{}", self.engine.name, self.name)
+    }
+
+    /// The component called `name` (`shard`, `readReplicas/report`), in any case; a list's only item by the list's name.
+    #[must_use]
+    pub fn component(&self, name: &str) -> Option<&ComponentView> {
+        let exact = self.components.iter().find(|c| c.name().eq_ignore_ascii_case(name));
+        exact.or_else(|| {
+            let mut items = self.components.iter().filter(|c| c.component.name.eq_ignore_ascii_case(name));
+            items.next().filter(|_| items.next().is_none())
+        })
+    }
+
+    /// Whether KubeDB calls the database ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.phase == "Ready"
+    }
+}
+
+impl ComponentView {
+    /// The name on screen and on the command line: `shard`, `readReplicas/report`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.item {
+            Some(item) => format!("{}/{item}", self.component.name),
+            None => self.component.name.clone(),
+        }
+    }
+
+    /// Members now; the most where the places differ.
+    #[must_use]
+    pub fn replicas(&self) -> Option<i64> {
+        self.places.iter().filter_map(|p| p.replicas).max()
+    }
+
+    /// Shards now.
+    #[must_use]
+    pub fn shards(&self) -> Option<i64> {
+        self.places.iter().filter_map(|p| p.shards).max()
+    }
+
+    /// The size of a volume now; the largest where the places differ.
+    #[must_use]
+    pub fn storage(&self) -> Option<Quantity> {
+        self.places.iter().filter_map(|p| p.storage.as_ref()?.quantity()).max()
+    }
+
+    /// The container's resources now; `None` where the places differ.
+    #[must_use]
+    pub fn resources(&self) -> Option<&ResourceSet> {
+        let (first, rest) = self.places.split_first()?;
+        rest.iter().all(|p| p.resources.same_as(&first.resources)).then_some(&first.resources)
+    }
+
+    /// Whether it runs inside another component's pods.
+    #[must_use]
+    pub fn is_sidecar(&self) -> bool {
+        self.component.sidecar_of.is_some()
+    }
+
+    /// Where the OpsRequest's spec wants something of this component: `ask` narrowed to the item.
+    #[must_use]
+    pub fn narrowed(&self, ask: &Pointer) -> Pointer {
+        match &self.item {
+            Some(item) => ask.of_item(item),
+            None => ask.clone(),
+        }
+    }
+}
+
+impl Bounds {
+    fn of(count: Option<&Count>, object: &Value) -> Self {
+        let Some(count) = count else { return Self::default() };
+        let because = count.source.clone().unwrap_or_default();
+        match &count.min_when {
+            Some(more) if more.when.iter().all(|w| w.holds(object)) && Some(more.min) > count.min => {
+                Self { min: Some(more.min), max: count.max, because: more.because.clone() }
+            }
+            _ => Self { min: count.min, max: count.max, because },
+        }
+    }
+}
+
+fn views(key: &'static str, component: &'static Component, object: &Value, version: &str) -> Vec<ComponentView> {
+    let exists = component.exists.as_ref().is_none_or(|p| p.get(object).is_some_and(|v| !v.is_null()));
+    if !exists {
+        return Vec::new();
+    }
+    let view = |item: Option<String>, places| ComponentView {
+        key,
+        component,
+        item,
+        places,
+        replicas_bounds: Bounds::of(component.replicas.as_ref(), object),
+        shards_bounds: Bounds::of(component.shards.as_ref(), object),
+    };
+    match list_of(component, version) {
+        None => vec![view(None, vec![place(component, object, version, None)])],
+        Some(list) => {
+            let items = list.items(object);
+            let places = items.iter().map(|item| place(component, object, version, Some(item)));
+            if asks(component).any(Pointer::is_list) {
+                items.iter().zip(places).map(|(item, place)| view(Some(item.clone()), vec![place])).collect()
+            } else if items.is_empty() {
+                Vec::new()
+            } else {
+                vec![view(None, places.collect())]
+            }
+        }
+    }
+}
+
+/// The pointer that tells the items of a list component.
+fn list_of<'c>(component: &'c Component, version: &str) -> Option<&'c Pointer> {
+    let count = |c: &'c Option<Count>| c.as_ref().and_then(|c| c.at.as_ref());
+    let storage = component.storage.as_ref().and_then(|s| s.at.as_ref());
+    let resources = component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(version));
+    [count(&component.replicas), count(&component.shards), storage, resources]
+        .into_iter()
+        .flatten()
+        .find(|p| p.is_list())
+}
+
+/// Every place of the OpsRequest that changes the component.
+pub(crate) fn asks(component: &Component) -> impl Iterator<Item = &Pointer> {
+    let replicas = component.replicas.as_ref().and_then(|c| c.ask.as_ref());
+    let shards = component.shards.as_ref().and_then(|c| c.ask.as_ref());
+    let storage = component.storage.as_ref().and_then(|s| s.ask.as_ref());
+    let resources = component.resources.as_ref().and_then(|r| r.ask.as_ref());
+    [replicas, shards, storage, resources].into_iter().flatten()
+}
+
+fn place(component: &Component, object: &Value, version: &str, item: Option<&String>) -> Place {
+    let narrow = |pointer: &Pointer| item.map_or_else(|| pointer.clone(), |item| pointer.of_item(item));
+    let mut place = Place { item: item.cloned(), ..Place::default() };
+    let number = |count: &Option<Count>| {
+        let count = count.as_ref()?;
+        let at = count.at.as_ref().map(narrow);
+        at.and_then(|p| p.get(object)?.as_i64()).or(count.default)
+    };
+    place.replicas = number(&component.replicas);
+    place.shards = number(&component.shards);
+    if let Some(Resources { at: Some(at), .. }) = &component.resources {
+        let found = at.of(version).map(narrow).and_then(|p| p.get(object).cloned());
+        place.resources = ResourceSet::of(found.as_ref());
+    }
+    if let Some(Storage { at: Some(at), kind, .. }) = &component.storage {
+        let claim = narrow(at);
+        let size = claim.field("resources").field("requests").field("storage");
+        place.storage = size.get(object).and_then(Written::of);
+        place.storage_path = size.dotted();
+        place.storage_pointer = size.to_json_pointer(object).unwrap_or_default();
+        place.class = claim.field("storageClassName").get(object).and_then(Value::as_str).map(str::to_owned);
+        let kind = kind.as_ref().map(narrow);
+        place.ephemeral = kind.and_then(|p| p.get(object)?.as_str().map(|k| k == "Ephemeral")).unwrap_or(false);
+    }
+    place
+}
+
+/// Marks that tell what keeps an object in step with a Git repository: (label or annotation, its key, the tool).
+///
+/// Argo CD's default label `app.kubernetes.io/instance` is not among them: KubeDB and Helm set it too.
+const TRACKERS: [(&str, &str, &str); 4] = [
+    ("annotations", "argocd.argoproj.io/tracking-id", "Argo CD"),
+    ("labels", "argocd.argoproj.io/instance", "Argo CD"),
+    ("labels", "kustomize.toolkit.fluxcd.io/name", "Flux"),
+    ("labels", "helm.toolkit.fluxcd.io/name", "Flux"),
+];
+
+fn tracker_of(object: &Value) -> Option<String> {
+    TRACKERS.iter().find_map(|(part, key, tool)| {
+        let mark = object.get("metadata")?.get(part)?.get(key)?.as_str()?;
+        Some(format!("{tool} ({})", mark.split(':').next().unwrap_or(mark)))
+    })
+}

@@ -1,0 +1,93 @@
+//! What is known of the present when a change is judged. Rules never look anything up: what is not here is not known.
+
+use std::collections::BTreeMap;
+
+use crate::change::Change;
+use crate::database::Database;
+use crate::quantity::Quantity;
+use crate::status::Operation;
+
+/// The present.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The database that the change is for.
+    pub database: Known<Database>,
+    /// The other OpsRequests of that database.
+    pub operations: Vec<Operation>,
+    /// Storage classes by name: whether they let volumes grow. One that is not here is not known.
+    pub classes: BTreeMap<String, ClassFact>,
+    /// The claims of that database's components.
+    pub claims: Vec<ClaimFact>,
+    /// The size that a new volume of a component starts with, by the component's name: its workload's claim template.
+    pub templates: BTreeMap<String, Quantity>,
+}
+
+/// A fact that may not have been looked up.
+#[derive(Debug, Clone, Default)]
+pub enum Known<T> {
+    /// Nobody looked.
+    #[default]
+    Unknown,
+    /// Looked, and it is not there.
+    Missing,
+    /// It is there.
+    Here(T),
+}
+
+impl<T> Known<T> {
+    /// The fact, where there is one.
+    #[must_use]
+    pub fn here(&self) -> Option<&T> {
+        match self {
+            Self::Here(fact) => Some(fact),
+            Self::Unknown | Self::Missing => None,
+        }
+    }
+}
+
+/// A storage class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassFact {
+    /// `allowVolumeExpansion`.
+    pub expands: bool,
+    /// Whether it is the cluster's default.
+    pub default: bool,
+}
+
+/// A claim of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimFact {
+    /// `metadata.name`.
+    pub name: String,
+    /// The name of the component that it belongs to, as [`crate::database::ComponentView::name`] writes it.
+    pub component: String,
+    /// `spec.storageClassName`.
+    pub class: Option<String>,
+    /// `spec.resources.requests.storage`.
+    pub requested: Quantity,
+    /// `status.capacity.storage`.
+    pub capacity: Option<Quantity>,
+}
+
+/// A change and what is known of the present: all that a rule sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The change.
+    pub change: &'a Change,
+    /// The present.
+    pub facts: &'a Facts,
+}
+
+impl<'a> Case<'a> {
+    /// The database, where it is known.
+    #[must_use]
+    pub fn database(&self) -> Option<&'a Database> {
+        self.facts.database.here()
+    }
+
+    /// The claims of one component.
+    pub fn claims_of(&self, component: &str) -> impl Iterator<Item = &'a ClaimFact> {
+        let component = component.to_owned();
+        self.facts.claims.iter().filter(move |c| c.component == component)
+    }
+}

@@ -1,0 +1,87 @@
+//! A direct growth of storage: a guarded patch of the database object, and the claims that have to follow.
+
+use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf};
+use serde_json::{Value, json};
+
+use super::{PatchStep, REQUEST_ID, REQUESTED_BY, REVERT_TO, Stamp};
+use crate::change::{Change, Source, What, Wish};
+use crate::database::{ComponentView, Database};
+use crate::facts::{Case, Facts};
+use crate::quantity::Quantity;
+use crate::rules;
+
+/// The patch for a size, and the claims that are smaller.
+///
+/// Each place is tested for the value that was read before it is replaced, so that nobody's change is overwritten.
+pub(super) fn patch(
+    facts: &Facts,
+    database: &Database,
+    view: &ComponentView,
+    size: Quantity,
+    stamp: &Stamp,
+) -> PatchStep {
+    let wishes = view
+        .places
+        .iter()
+        .map(|place| Wish {
+            component: view.key,
+            item: view.item.clone(),
+            path: place.storage_path.clone(),
+            what: What::Storage(size.into()),
+        })
+        .collect();
+    let change = Change {
+        engine: database.engine,
+        namespace: database.namespace.clone(),
+        database: database.name.clone(),
+        source: Source::Update,
+        wishes,
+    };
+    // The rule decides whether a smaller size is a way back from a failed expansion: it then warns instead of refusing.
+    let shrinks = view.storage().is_some_and(|present| size < present);
+    let refused = rules::judge(&Case { change: &change, facts }).iter().any(crate::finding::Finding::refuses);
+    let reverts = shrinks && !refused;
+
+    let mut operations = Vec::new();
+    for place in view.places.iter().filter(|p| !p.storage_pointer.is_empty()) {
+        let path = || pointer(&place.storage_pointer);
+        match &place.storage {
+            Some(present) => {
+                operations.push(PatchOperation::Test(TestOperation { path: path(), value: json!(present.text) }))
+            }
+            None => continue, // no volume is asked for there; rule storage/ephemeral has refused it
+        }
+        operations.push(PatchOperation::Replace(ReplaceOperation { path: path(), value: json!(size.to_string()) }));
+    }
+    // All tests come before the first change: a JSON Patch is applied as a whole, but the answer then names the true cause.
+    operations.sort_by_key(|o| !matches!(o, PatchOperation::Test(_)));
+    operations.extend(annotate(database, size, stamp, reverts));
+
+    let name = view.name();
+    let smaller = facts.claims.iter().filter(|c| c.component == name && c.requested < size);
+    let claims = if reverts { Vec::new() } else { smaller.map(|c| c.name.clone()).collect() };
+    PatchStep { patch: Patch(operations), size, claims, reverts, change }
+}
+
+fn annotate(database: &Database, size: Quantity, stamp: &Stamp, reverts: bool) -> Vec<PatchOperation> {
+    let mut annotations = vec![(REQUEST_ID, stamp.request_id.clone())];
+    annotations.extend(stamp.requested_by.clone().map(|user| (REQUESTED_BY, user)));
+    if reverts {
+        annotations.push((REVERT_TO, size.to_string()));
+    }
+    if database.has_annotations {
+        let add = |(key, value): (&str, String)| {
+            let path = format!("/metadata/annotations/{}", key.replace('/', "~1"));
+            PatchOperation::Add(AddOperation { path: pointer(&path), value: json!(value) })
+        };
+        annotations.into_iter().map(add).collect()
+    } else {
+        let all: serde_json::Map<String, Value> =
+            annotations.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();
+        vec![PatchOperation::Add(AddOperation { path: pointer("/metadata/annotations"), value: Value::Object(all) })]
+    }
+}
+
+fn pointer(text: &str) -> PointerBuf {
+    PointerBuf::parse(text).unwrap_or_default()
+}

@@ -1,0 +1,51 @@
+//! `component/not-in-topology`: the database has no such component.
+
+use super::{EXIT_REFUSED, Rule};
+use crate::facts::Case;
+use crate::finding::{Finding, RuleId, Severity};
+
+/// Refuses a wish for a component that the database, as it is, does not have.
+pub const RULE: Rule = Rule {
+    id: RuleId("component/not-in-topology"),
+    severity: Severity::Deny,
+    exit: EXIT_REFUSED,
+    reason: "A field for another topology passes KubeDB's check silently for several engines, and nothing happens.",
+    source: "KubeDB's validators: Elasticsearch, Solr and MongoDB ignore blocks that the database lacks",
+    refused: "# a replica set\nverticalScaling:\n  shard: {…}",
+    right: "# a replica set\nverticalScaling:\n  replicaSet: {…}",
+    fix: "Name a component that the database has; `kubectl dbscale plan ENGINE/NAME` shows them.",
+    check,
+};
+
+fn check(case: &Case) -> Vec<Finding> {
+    let Some(database) = case.database() else { return Vec::new() };
+    let topology = database.topology.map_or("unknown topology", |t| t.title.as_str());
+    let names: Vec<String> = database.components.iter().map(crate::database::ComponentView::name).collect();
+    case.change
+        .wishes
+        .iter()
+        .filter(|wish| wish.view(database).is_none())
+        .map(|wish| {
+            let component = wish.component_name(case.change.engine);
+            let message = format!("{} has no component {component} ({topology})", database.target());
+            Finding::deny(RULE.id, &wish.path, message).remedy(format!("it has: {}", names.join(", ")))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::super::testing::{replica_set, request, rules_of};
+    use super::RULE;
+
+    #[rstest]
+    #[case::has("VolumeExpansion", json!({"volumeExpansion": {"mode": "Online", "replicaSet": "50Gi"}}), false)]
+    #[case::of_another_topology("VolumeExpansion", json!({"volumeExpansion": {"mode": "Online", "standalone": "50Gi"}}), true)]
+    #[case::not_configured("VerticalScaling", json!({"verticalScaling": {"hidden": {"resources": {"limits": {"cpu": "1"}}}}}), true)]
+    fn a_replica_set(#[case] ops_type: &str, #[case] spec: Value, #[case] refused: bool) {
+        assert_eq!(rules_of(&replica_set(), &request(ops_type, spec)).contains(&RULE.id.0), refused);
+    }
+}

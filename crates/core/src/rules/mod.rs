@@ -1,0 +1,136 @@
+//! The rules: pure functions over a [`Case`], one file each. All of them run, and all findings are told together.
+
+mod change_none;
+mod component_not_in_topology;
+mod component_unknown;
+mod database_missing;
+mod engine_unsupported;
+mod gitops_tracked;
+mod operation_active;
+mod quantity_unreadable;
+mod replicas_engine_bounds;
+mod replicas_minimum;
+mod replicas_scale_in;
+mod resources_invalid;
+mod resources_request_above_limit;
+mod stanza_empty;
+mod stanza_ignored;
+mod stanza_missing;
+mod storage_class_not_expandable;
+mod storage_ephemeral;
+mod storage_minimum;
+mod storage_no_shrink;
+mod storage_not_greater;
+mod storage_template_drift;
+#[cfg(test)]
+mod testing;
+
+pub use component_unknown::unknown_component;
+pub use database_missing::missing_database;
+pub use engine_unsupported::{no_such_field, unknown_topology};
+pub use quantity_unreadable::unreadable;
+
+use crate::facts::Case;
+use crate::finding::{Finding, RuleId, Severity};
+
+/// A rule and all that a person wants to know of it. `kubectl dbscale explain` prints it.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its stable name.
+    pub id: RuleId,
+    /// The gravest that it can say.
+    pub severity: Severity,
+    /// The plugin's exit code where it refuses.
+    pub exit: u8,
+    /// Why it exists.
+    pub reason: &'static str,
+    /// Where the fact behind it is written.
+    pub source: &'static str,
+    /// Something that it finds fault with.
+    pub refused: &'static str,
+    /// The same, done right.
+    pub right: &'static str,
+    /// How to mend it.
+    pub fix: &'static str,
+    /// What it finds in a case.
+    pub check: fn(&Case) -> Vec<Finding>,
+}
+
+/// The exit code of a value, a name or a flag that cannot be used.
+pub const EXIT_USAGE: u8 = 2;
+/// The exit code of a refusal.
+pub const EXIT_REFUSED: u8 = 3;
+/// The exit code of a failed check of the surroundings.
+pub const EXIT_PRECHECK: u8 = 4;
+/// The exit code of a database that is busy.
+pub const EXIT_ACTIVE: u8 = 5;
+
+/// Every rule, in the order of `explain` and of the findings.
+pub const RULES: &[&Rule] = &[
+    &database_missing::RULE,
+    &engine_unsupported::RULE,
+    &quantity_unreadable::RULE,
+    &component_unknown::RULE,
+    &component_not_in_topology::RULE,
+    &stanza_missing::RULE,
+    &stanza_empty::RULE,
+    &stanza_ignored::RULE,
+    &replicas_minimum::RULE,
+    &replicas_engine_bounds::RULE,
+    &replicas_scale_in::RULE,
+    &resources_invalid::RULE,
+    &resources_request_above_limit::RULE,
+    &storage_minimum::RULE,
+    &storage_no_shrink::RULE,
+    &storage_not_greater::RULE,
+    &storage_ephemeral::RULE,
+    &storage_template_drift::RULE,
+    &storage_class_not_expandable::RULE,
+    &operation_active::RULE,
+    &gitops_tracked::RULE,
+    &change_none::RULE,
+];
+
+/// The rule called `id`.
+#[must_use]
+pub fn find(id: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|r| r.id.0.eq_ignore_ascii_case(id))
+}
+
+/// Runs every rule on a case.
+#[must_use]
+pub fn judge(case: &Case) -> Vec<Finding> {
+    RULES.iter().flat_map(|rule| (rule.check)(case)).collect()
+}
+
+/// The exit code of a set of findings: the largest of those that refuse, 0 where none does.
+#[must_use]
+pub fn exit_code(findings: &[Finding]) -> u8 {
+    let refusing = findings.iter().filter(|f| f.refuses());
+    refusing.map(|f| find(f.rule.0).map_or(EXIT_REFUSED, |r| r.exit)).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_every_rule_explains_itself() {
+        let ids: BTreeSet<_> = RULES.iter().map(|r| r.id).collect();
+        assert_eq!(ids.len(), RULES.len());
+        for rule in RULES {
+            for (field, text) in [
+                ("reason", rule.reason),
+                ("source", rule.source),
+                ("refused", rule.refused),
+                ("right", rule.right),
+                ("fix", rule.fix),
+            ] {
+                assert!(!text.trim().is_empty(), "{} has no {field}", rule.id);
+            }
+            assert!(matches!(rule.exit, EXIT_USAGE..=EXIT_ACTIVE), "{} exits with {}", rule.id, rule.exit);
+        }
+    }
+}
