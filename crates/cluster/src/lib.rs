@@ -1,1 +1,10 @@
-//! Placeholder.
+//! All of dbscale that talks to an API server: connecting, reading, and writing so that a repeated write does no harm.
+
+pub mod apply;
+pub mod call;
+pub mod connect;
+pub mod error;
+pub mod read;
+
+pub use call::{Call, Cluster};
+pub use error::{ApiFailure, Kind};

@@ -1,0 +1,197 @@
+//! One call to an API server, with the tries that it takes.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use http::{Method, Request};
+use kube::client::Body;
+use serde_json::Value;
+
+use crate::error::{ApiFailure, Kind};
+
+/// A cluster that can be called.
+#[derive(Clone)]
+pub struct Cluster {
+    pub(crate) client: kube::Client,
+    /// The namespace that the kubeconfig's context names.
+    pub default_namespace: String,
+    /// The server's address, for messages.
+    pub server: String,
+    /// How long one call may take with all its tries.
+    pub timeout: Duration,
+    warnings: Arc<Mutex<Vec<String>>>,
+}
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<(&'static str, Vec<u8>)>,
+}
+
+/// The answer and whether an earlier try of the same call may have acted already.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub value: Result<Value, ApiFailure>,
+    pub maybe_acted: bool,
+}
+
+impl Call {
+    /// A GET.
+    #[must_use]
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None }
+    }
+
+    /// A POST of a JSON object.
+    #[must_use]
+    pub fn post(path: impl Into<String>, object: &Value) -> Self {
+        let body = Some(("application/json", object.to_string().into_bytes()));
+        Self { method: Method::POST, path: path.into(), query: Vec::new(), body }
+    }
+
+    /// A PATCH; `kind` is its content type.
+    #[must_use]
+    pub fn patch(path: impl Into<String>, kind: &'static str, body: Vec<u8>) -> Self {
+        Self { method: Method::PATCH, path: path.into(), query: Vec::new(), body: Some((kind, body)) }
+    }
+
+    /// The same with a query parameter, where it is given.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: Option<&str>) -> Self {
+        self.query.extend(value.map(|v| (name, v.to_owned())));
+        self
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.method, self.path)
+    }
+
+    fn request(&self) -> Result<Request<Body>, http::Error> {
+        let mut uri = self.path.clone();
+        for (index, (name, value)) in self.query.iter().enumerate() {
+            uri.push(if index == 0 { '?' } else { '&' });
+            uri.push_str(name);
+            uri.push('=');
+            uri.push_str(&escape(value));
+        }
+        let request = Request::builder().method(&self.method).uri(uri).header("accept", "application/json");
+        match &self.body {
+            Some((kind, bytes)) => request.header("content-type", *kind).body(Body::from(bytes.clone())),
+            None => request.body(Body::empty()),
+        }
+    }
+}
+
+impl Cluster {
+    /// A cluster behind a client.
+    #[must_use]
+    pub fn new(client: kube::Client, server: String, timeout: Duration) -> Self {
+        let default_namespace = client.default_namespace().to_owned();
+        Self { client, default_namespace, server, timeout, warnings: Arc::default() }
+    }
+
+    /// The warnings that the API server has sent since the last time, each once.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings.lock().map(|mut w| std::mem::take(&mut *w)).unwrap_or_default()
+    }
+
+    /// Calls, and calls again where that may help: on a broken connection, 429 and 5xx, with a growing and random pause,
+    /// or the one that the server asks for, until the time is over.
+    ///
+    /// # Errors
+    /// [`ApiFailure`]: the last one. Other 4xx are not tried again.
+    pub async fn call(&self, call: &Call) -> Result<Value, ApiFailure> {
+        self.call_noting(call).await.value
+    }
+
+    /// As [`Cluster::call`], for calls that write: tells too whether a try got lost on the way.
+    pub(crate) async fn call_noting(&self, call: &Call) -> Answer {
+        let deadline = Instant::now() + self.timeout;
+        let policy = ExponentialBuilder::default()
+            .with_min_delay(Duration::from_millis(50))
+            .with_max_delay(Duration::from_secs(5))
+            .with_jitter()
+            .without_max_times();
+        let mut pauses = policy.build();
+        let mut maybe_acted = false;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let failure = match tokio::time::timeout(left, self.once(call)).await {
+                Ok(Ok(value)) => return Answer { value: Ok(value), maybe_acted },
+                Ok(Err(failure)) => failure,
+                Err(_) => {
+                    let message = format!("no answer from {} within {:?}", self.server, self.timeout);
+                    let failure = ApiFailure { kind: Kind::Timeout, ..ApiFailure::unreachable(&call.name(), message) };
+                    return Answer { value: Err(failure), maybe_acted: true };
+                }
+            };
+            maybe_acted |= failure.kind == Kind::Unreachable || failure.kind == Kind::Server;
+            let pause = failure.retry_after.map(Duration::from_secs).or_else(|| pauses.next());
+            let pause = pause.unwrap_or(Duration::from_secs(5));
+            if !failure.may_pass() || Instant::now() + pause >= deadline {
+                return Answer { value: Err(failure), maybe_acted };
+            }
+            tracing::debug!(call = %call.name(), %failure, ?pause, "trying again");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Value, ApiFailure> {
+        let lost = |error: &dyn std::error::Error| {
+            ApiFailure::unreachable(&call.name(), format!("{} could not be reached: {}", self.server, chain(error)))
+        };
+        let request = call.request().map_err(|e| lost(&e))?;
+        let response = self.client.send(request).await.map_err(|e| lost(&e))?;
+        let code = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok().map(str::to_owned));
+        let retry_after = header("retry-after").and_then(|v| v.parse().ok());
+        for value in response.headers().get_all("warning") {
+            if let (Ok(text), Ok(mut warnings)) = (value.to_str(), self.warnings.lock()) {
+                let text = warning_text(text);
+                if !warnings.contains(&text) {
+                    warnings.push(text);
+                }
+            }
+        }
+        let body = response.into_body().collect_bytes().await.map_err(|e| lost(&e))?;
+        if code >= 400 {
+            let mut failure = ApiFailure::of(&call.name(), code, &body);
+            failure.retry_after = retry_after.or(failure.retry_after);
+            return Err(failure);
+        }
+        serde_json::from_slice(&body).map_err(|error| {
+            // A body that breaks off in the middle is a lost answer like any other.
+            ApiFailure::unreachable(&call.name(), format!("the answer is no JSON: {error}"))
+        })
+    }
+}
+
+/// The text of a `Warning` header: `299 - "text"`.
+fn warning_text(header: &str) -> String {
+    let quoted = header.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
+    quoted.map_or(header, |(text, _)| text).replace("\\\"", "\"")
+}
+
+/// An error and its causes in one line, without what a cause repeats.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+fn escape(text: &str) -> String {
+    let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
+    text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}

@@ -1,0 +1,183 @@
+//! Reads: databases, their OpsRequests, workloads, claims and storage classes. Values come without `managedFields`.
+
+use dbscale_core::catalog::{DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, SetKind};
+use serde_json::Value;
+
+use crate::call::{Call, Cluster};
+use crate::error::{ApiFailure, Kind};
+
+/// How many objects one page of a list has.
+const PAGE: &str = "500";
+
+/// The path of an engine's databases: of one namespace, or of all.
+#[must_use]
+pub fn databases_path(engine: &Engine, version: &str, namespace: Option<&str>) -> String {
+    path(&format!("/apis/{DATABASE_GROUP}/{version}"), namespace, &engine.plural)
+}
+
+/// The path of an engine's OpsRequests: of one namespace, or of all.
+#[must_use]
+pub fn operations_path(engine: &Engine, namespace: Option<&str>) -> String {
+    path(&format!("/apis/{OPS_GROUP}/{OPS_VERSION}"), namespace, &engine.ops_plural())
+}
+
+fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
+        None => format!("{group}/{plural}"),
+    }
+}
+
+impl Cluster {
+    /// One database, in the newest version that the server has.
+    ///
+    /// # Errors
+    /// [`Kind::NotInstalled`] where no version of the CRD is there, [`Kind::NotFound`] where the database is not.
+    pub async fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Result<Value, ApiFailure> {
+        self.in_some_version(engine, async |version| {
+            let path = format!("{}/{name}", databases_path(engine, version, Some(namespace)));
+            self.call(&Call::get(path)).await.map(trimmed)
+        })
+        .await
+    }
+
+    /// All databases of an engine, of one namespace or of all, that match a label selector.
+    ///
+    /// # Errors
+    /// As [`Cluster::database`].
+    pub async fn databases(
+        &self,
+        engine: &Engine,
+        namespace: Option<&str>,
+        selector: Option<&str>,
+    ) -> Result<Vec<Value>, ApiFailure> {
+        self.in_some_version(engine, async |version| {
+            let path = databases_path(engine, version, namespace);
+            let mut items = self.list(&path, selector).await?;
+            for item in &mut items {
+                // Items of a list do not say what they are.
+                item["apiVersion"] = Value::from(format!("{DATABASE_GROUP}/{version}"));
+                item["kind"] = Value::from(engine.kind.as_str());
+            }
+            Ok(items)
+        })
+        .await
+    }
+
+    /// All OpsRequests of an engine, of one namespace or of all.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn operations(&self, engine: &Engine, namespace: Option<&str>) -> Result<Vec<Value>, ApiFailure> {
+        self.list(&operations_path(engine, namespace), None).await
+    }
+
+    /// The workloads of a kind in a namespace.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn workloads(&self, kind: SetKind, namespace: &str) -> Result<Vec<Value>, ApiFailure> {
+        let (group, plural) = match kind {
+            SetKind::PetSet => ("/apis/apps.k8s.appscode.com/v1", "petsets"),
+            SetKind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
+        };
+        self.list(&path(group, Some(namespace), plural), None).await
+    }
+
+    /// The claims of a namespace.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn claims(&self, namespace: &str) -> Result<Vec<Value>, ApiFailure> {
+        self.list(&path("/api/v1", Some(namespace), "persistentvolumeclaims"), None).await
+    }
+
+    /// All storage classes.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn storage_classes(&self) -> Result<Vec<Value>, ApiFailure> {
+        self.list("/apis/storage.k8s.io/v1/storageclasses", None).await
+    }
+
+    /// A Lease.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn lease(&self, namespace: &str, name: &str) -> Result<Value, ApiFailure> {
+        self.call(&Call::get(format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"))).await
+    }
+
+    /// Who is asking, as the server knows them.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn who_am_i(&self) -> Result<String, ApiFailure> {
+        let ask = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
+        let answer = self.call(&Call::post("/apis/authentication.k8s.io/v1/selfsubjectreviews", &ask)).await?;
+        let user = answer.pointer("/status/userInfo/username").and_then(Value::as_str);
+        Ok(user.unwrap_or_default().to_owned())
+    }
+
+    /// Whether the caller may do something.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn may(&self, verb: &str, group: &str, resource: &str, namespace: &str) -> Result<bool, ApiFailure> {
+        let ask = serde_json::json!({
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {"verb": verb, "group": group, "resource": resource, "namespace": namespace}},
+        });
+        let answer = self.call(&Call::post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", &ask)).await?;
+        Ok(answer.pointer("/status/allowed").and_then(Value::as_bool).unwrap_or(false))
+    }
+
+    /// A list, page by page.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn list(&self, path: &str, selector: Option<&str>) -> Result<Vec<Value>, ApiFailure> {
+        let mut items = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let call = Call::get(path)
+                .query("limit", Some(PAGE))
+                .query("labelSelector", selector)
+                .query("continue", next.as_deref());
+            let mut page = self.call(&call).await?;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more.into_iter().map(trimmed));
+            }
+            let token = page.pointer("/metadata/continue").and_then(Value::as_str).filter(|t| !t.is_empty());
+            match token {
+                Some(token) => next = Some(token.to_owned()),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Tries the engine's versions, the stored one first, until one is served.
+    async fn in_some_version<T>(
+        &self,
+        engine: &Engine,
+        ask: impl AsyncFn(&str) -> Result<T, ApiFailure>,
+    ) -> Result<T, ApiFailure> {
+        let mut last = None;
+        for version in &engine.versions {
+            match ask(version).await {
+                Err(failure) if failure.kind == Kind::NotInstalled => last = Some(failure),
+                other => return other,
+            }
+        }
+        Err(last.unwrap_or_else(|| ApiFailure::unreachable("GET", format!("{} has no version", engine.kind))))
+    }
+}
+
+/// The object without the record of who wrote which field: nobody here reads it, and it is half of the bytes.
+fn trimmed(mut object: Value) -> Value {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    object
+}

@@ -1,0 +1,359 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Scale KubeDB databases safely: size, members, shards and storage.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl dbscale", bin_name = "kubectl dbscale", version, arg_required_else_help = true)]
+#[command(
+    after_help = "Examples:\n  kubectl dbscale vertical mongodb/my-db --size db.t3.medium\n  kubectl dbscale storage postgres/crm --to 50Gi"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Where and how.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Connection and output")]
+pub struct Global {
+    /// The namespace; the context's unless given
+    #[arg(short, long, global = true)]
+    pub namespace: Option<String>,
+    /// The kubeconfig's context to use
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// The kubeconfig to use
+    #[arg(long, global = true)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Every namespace
+    #[arg(short = 'A', long, global = true)]
+    pub all_namespaces: bool,
+    /// Databases with these labels
+    #[arg(short = 'l', long, global = true)]
+    pub selector: Option<String>,
+    /// The form of the answer
+    #[arg(short, long, global = true, value_enum)]
+    pub output: Option<Output>,
+    /// Send nothing (client), or let the server only try (server)
+    #[arg(long, global = true, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    pub dry_run: DryRun,
+    /// Act as this user
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub impersonate: Option<String>,
+    /// How long one call may take with all its tries (30s, 2m)
+    #[arg(long, global = true, value_parser = duration, value_name = "DURATION")]
+    pub request_timeout: Option<Duration>,
+    /// Who the written fields belong to
+    #[arg(long, global = true, default_value = "kubectl-dbscale")]
+    pub field_manager: String,
+    /// Do not ask before several databases are changed
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The form of the log on stderr
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+}
+
+/// The forms of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// JSON.
+    Json,
+    /// YAML.
+    Yaml,
+    /// `kind.group/name`, a line each.
+    Name,
+    /// Text with more columns.
+    Wide,
+}
+
+/// Whether anything is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DryRun {
+    /// Write.
+    None,
+    /// Send nothing that writes.
+    Client,
+    /// Let the server try, and write nothing.
+    Server,
+}
+
+/// The forms of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people; only with -v.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Change CPU and memory
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale vertical mongodb/my-db --size db.t3.medium\n  kubectl dbscale vertical postgres/crm --memory 8Gi --mode InPlace"
+    )]
+    Vertical(VerticalArgs),
+    /// Change the number of members or shards
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale horizontal mongodb/my-db --replicas 5\n  kubectl dbscale horizontal redis/cache --shards 6"
+    )]
+    Horizontal(HorizontalArgs),
+    /// Change several things of a database at once
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale set mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale set postgres/crm --storage 100Gi --memory 16Gi --ordered"
+    )]
+    Set(SetArgs),
+    /// Grow volumes
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale storage mongodb/my-db --to 50Gi\n  kubectl dbscale storage elasticsearch/logs --component data --to 200Gi --via ops-request"
+    )]
+    Storage(StorageArgs),
+    /// Show what `set` would do, and change nothing
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --exit-code"
+    )]
+    Plan(PlanArgs),
+    /// What each engine can do
+    #[command(after_help = "Examples:\n  kubectl dbscale engines\n  kubectl dbscale engines mongodb")]
+    Engines {
+        /// One engine
+        engine: Option<String>,
+    },
+    /// The size classes
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale sizes\n  kubectl dbscale sizes --sizes our-sizes.yaml -o json"
+    )]
+    Sizes {
+        /// A file with more size classes
+        #[arg(long, value_name = "FILE")]
+        sizes: Option<PathBuf>,
+    },
+    /// Why a rule exists, and how to satisfy it
+    #[command(after_help = "Examples:\n  kubectl dbscale explain\n  kubectl dbscale explain storage/no-shrink")]
+    Explain {
+        /// One rule
+        rule: Option<String>,
+    },
+    /// The version of this program
+    #[command(after_help = "Examples:\n  kubectl dbscale version\n  kubectl dbscale version -o json")]
+    Version,
+}
+
+/// What every change has.
+#[derive(Debug, Clone, Args)]
+pub struct ChangeArgs {
+    /// Databases: mongodb/my-db, mg/my-db, "mongodb my-db"; an engine alone with -l or -A
+    #[arg(required = true, value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// The component to change, where a database has several
+    #[arg(long)]
+    pub component: Option<String>,
+    /// Start when the database is Ready, or whatever its state
+    #[arg(long, value_parser = ["IfReady", "Always"])]
+    pub apply: Option<String>,
+    /// How long KubeDB may take for a step (5m)
+    #[arg(long, value_parser = duration_text, value_name = "DURATION")]
+    pub timeout: Option<String>,
+    /// How often KubeDB tries a failed step again
+    #[arg(long, value_name = "N")]
+    pub max_retries: Option<i64>,
+    /// The OpsRequest's name, in place of a made one
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Follow the operations to their end
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to follow
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "DURATION")]
+    pub wait_timeout: Duration,
+    /// How many databases to change at a time
+    #[arg(long, default_value_t = 16, value_name = "N")]
+    pub parallel: usize,
+    /// Begin no more databases after so many failures
+    #[arg(long, value_name = "N")]
+    pub max_failures: Option<usize>,
+}
+
+/// CPU and memory.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SizeArgs {
+    /// A size class, such as db.t3.medium
+    #[arg(long, value_name = "CLASS", conflicts_with_all = ["cpu", "memory"])]
+    pub size: Option<String>,
+    /// CPU, request and limit alike
+    #[arg(long, value_name = "QUANTITY", allow_hyphen_values = true)]
+    pub cpu: Option<String>,
+    /// Memory, request and limit alike
+    #[arg(long, value_name = "QUANTITY", allow_hyphen_values = true)]
+    pub memory: Option<String>,
+    /// A file with more size classes
+    #[arg(long, value_name = "FILE")]
+    pub sizes: Option<PathBuf>,
+}
+
+/// Members and shards.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CountArgs {
+    /// Members (per shard, where there are shards)
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub replicas: Option<i64>,
+    /// Shards
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub shards: Option<i64>,
+}
+
+/// `vertical`
+#[derive(Debug, Args)]
+pub struct VerticalArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    #[command(flatten)]
+    pub size: SizeArgs,
+    /// Restart the pods, or resize them in place
+    #[arg(long, value_parser = ["Restart", "InPlace"])]
+    pub mode: Option<String>,
+}
+
+/// `horizontal`
+#[derive(Debug, Args)]
+pub struct HorizontalArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    #[command(flatten)]
+    pub count: CountArgs,
+}
+
+/// `storage`
+#[derive(Debug, Args)]
+pub struct StorageArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    /// The size of each volume
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub to: String,
+    /// Patch the database and its claims, or ask KubeDB's VolumeExpansion
+    #[arg(long, value_enum, default_value = "patch")]
+    pub via: Via,
+    /// How KubeDB's VolumeExpansion grows volumes
+    #[arg(long, value_parser = ["Online", "Offline"])]
+    pub mode: Option<String>,
+}
+
+/// `set` and `plan`
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    #[command(flatten)]
+    pub change: ChangeArgs,
+    #[command(flatten)]
+    pub count: CountArgs,
+    #[command(flatten)]
+    pub size: SizeArgs,
+    /// The size of each volume
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    pub storage: Option<String>,
+    /// One request for members and size, or two
+    #[arg(long, value_enum, default_value = "auto")]
+    pub combined: Combined,
+    /// Make the second request when the first has begun
+    #[arg(long)]
+    pub ordered: bool,
+}
+
+/// `plan`
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Exit with 0 where nothing is to do, with 1 where there are steps
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// How storage grows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// A patch of the database and its claims.
+    Patch,
+    /// KubeDB's VolumeExpansion.
+    OpsRequest,
+}
+
+/// How a combined wish is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Combined {
+    /// Ask the server whether one request will do; two where it will not.
+    Auto,
+    /// One request, and a refusal is reported.
+    Single,
+    /// Two requests.
+    Separate,
+}
+
+/// Reads `90s`, `10m`, `1h30m`, or bare seconds.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is no duration: write 30s, 10m or 1h30m");
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let (mut total, mut digits) = (0_u64, String::new());
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                digits.push(c);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = digits.parse().map_err(|_| wrong())?;
+        total = number.checked_mul(unit).and_then(|s| total.checked_add(s)).ok_or_else(wrong)?;
+        digits.clear();
+    }
+    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
+}
+
+/// Checks a duration and keeps its text, as KubeDB wants it.
+fn duration_text(text: &str) -> Result<String, String> {
+    duration(text)?;
+    Ok(if text.bytes().all(|b| b.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case::minutes("10m", Some(600))]
+    #[case::mixed("1h30m", Some(5400))]
+    #[case::bare("45", Some(45))]
+    #[case::word("soon", None)]
+    #[case::no_unit("5m3", None)]
+    #[case::empty("", None)]
+    #[case::huge("99999999999999999999h", None)]
+    fn durations(#[case] text: &str, #[case] seconds: Option<u64>) {
+        assert_eq!(duration(text).ok().map(|d| d.as_secs()), seconds);
+    }
+}

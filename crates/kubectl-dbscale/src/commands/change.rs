@@ -1,0 +1,263 @@
+//! The commands that change databases: from flags to a job, from outcomes to an answer.
+
+use std::io::{BufRead as _, IsTerminal as _};
+
+use dbscale_cluster::Cluster;
+use dbscale_cluster::connect::{Connect, connect};
+use dbscale_core::plan::{Intent, StorageVia};
+use dbscale_core::quantity::Quantity;
+use dbscale_core::rules;
+use serde_json::json;
+
+use super::reference::read_sizes;
+use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Output, SetArgs, SizeArgs, Via};
+use crate::outcome::{Failure, Outcome};
+use crate::output;
+use crate::run::failure::{self, usage};
+use crate::run::{self, Job, Subject};
+use crate::target::{self, Target};
+
+/// What a command line asks for, before any cluster was asked.
+pub struct Wanted {
+    /// The change.
+    pub job: Job,
+    /// The targets.
+    pub targets: Vec<Target>,
+}
+
+/// Reads a changing command; `None` for the others.
+///
+/// # Errors
+/// Where a value, a name or a flag cannot be used.
+pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Failure> {
+    let wanted = match command {
+        Command::Vertical(args) => {
+            if args.size.size.is_none() && args.size.cpu.is_none() && args.size.memory.is_none() {
+                return Err(usage(
+                    "say which size: --size CLASS, or --cpu and --memory (kubectl dbscale sizes lists them)",
+                ));
+            }
+            let mut intent = sized(&args.size)?;
+            intent.vertical_mode.clone_from(&args.mode);
+            job(intent, &args.change, global)?
+        }
+        Command::Horizontal(args) => {
+            if args.count.replicas.is_none() && args.count.shards.is_none() {
+                return Err(usage("say how many: --replicas N, --shards N, or both"));
+            }
+            job(counted(Intent::default(), &args.count), &args.change, global)?
+        }
+        Command::Storage(args) => {
+            if args.mode.is_some() && args.via == Via::Patch {
+                return Err(usage(
+                    "--mode belongs to KubeDB's VolumeExpansion: add --via ops-request, or leave it out",
+                ));
+            }
+            let via = match args.via {
+                Via::Patch => StorageVia::Patch,
+                Via::OpsRequest => StorageVia::OpsRequest,
+            };
+            let storage = Some(quantity("--to", &args.to)?);
+            let intent = Intent { storage, via, volume_mode: args.mode.clone(), ..Intent::default() };
+            job(intent, &args.change, global)?
+        }
+        Command::Set(args) => set(args, global)?,
+        Command::Plan(args) => set(&args.set, global)?,
+        Command::Engines { .. } | Command::Sizes { .. } | Command::Explain { .. } | Command::Version => {
+            return Ok(None);
+        }
+    };
+    Ok(Some(wanted))
+}
+
+fn set(args: &SetArgs, global: &Global) -> Result<Wanted, Failure> {
+    let mut intent = counted(sized(&args.size)?, &args.count);
+    intent.storage = args.storage.as_deref().map(|text| quantity("--storage", text)).transpose()?;
+    let counts = intent.replicas.or(intent.shards).is_some();
+    if !counts && intent.cpu.or(intent.memory).or(intent.storage).is_none() {
+        return Err(usage("say what to change: --replicas, --shards, --size, --cpu, --memory or --storage"));
+    }
+    let mut wanted = job(intent, &args.change, global)?;
+    wanted.job.combined = args.combined;
+    wanted.job.ordered = args.ordered;
+    Ok(wanted)
+}
+
+fn counted(intent: Intent, args: &CountArgs) -> Intent {
+    Intent { replicas: args.replicas, shards: args.shards, ..intent }
+}
+
+fn sized(args: &SizeArgs) -> Result<Intent, Failure> {
+    let mut intent = Intent::default();
+    if let Some(name) = &args.size {
+        let sizes = read_sizes(args.sizes.as_ref())?;
+        let class = sizes.find(name).map_err(|unknown| usage(unknown.to_string()))?;
+        intent.size = Some(class.name.clone());
+        (intent.cpu, intent.memory) = (Some(class.cpu), Some(class.memory));
+    } else {
+        intent.cpu = args.cpu.as_deref().map(|text| quantity("--cpu", text)).transpose()?;
+        intent.memory = args.memory.as_deref().map(|text| quantity("--memory", text)).transpose()?;
+    }
+    Ok(intent)
+}
+
+fn quantity(flag: &str, text: &str) -> Result<Quantity, Failure> {
+    text.parse().map_err(|error| failure::of_findings(vec![rules::unreadable(flag, &error)]))
+}
+
+fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted, Failure> {
+    let several = global.all_namespaces || global.selector.is_some();
+    let targets = target::parse(&args.targets, several).map_err(usage)?;
+    if args.name.is_some() && (targets.len() > 1 || targets.iter().any(|t| t.name.is_none())) {
+        return Err(usage("--name fits one database only"));
+    }
+    intent.component.clone_from(&args.component);
+    intent.apply.clone_from(&args.apply);
+    intent.timeout.clone_from(&args.timeout);
+    intent.max_retries = args.max_retries;
+    let job = Job {
+        intent,
+        dry_run: global.dry_run,
+        combined: Combined::Auto,
+        ordered: false,
+        wait: args.wait.then_some(args.wait_timeout),
+        parallel: args.parallel,
+        max_failures: args.max_failures,
+        name: args.name.clone(),
+        field_manager: global.field_manager.clone(),
+        impersonate: global.impersonate.clone(),
+    };
+    Ok(Wanted { job, targets })
+}
+
+/// Connects as the flags say.
+///
+/// # Errors
+/// Where there is no connection to be had.
+pub async fn cluster(global: &Global) -> Result<Cluster, Failure> {
+    let options = Connect {
+        kubeconfig: global.kubeconfig.clone(),
+        context: global.context.clone(),
+        impersonate: global.impersonate.clone(),
+        request_timeout: global.request_timeout,
+        user_agent: format!("kubectl-dbscale/{}", env!("CARGO_PKG_VERSION")),
+    };
+    connect(&options).await.map_err(|error| failure::of_connect(&error))
+}
+
+/// Looks at the targets; who is asking is found out at the same time.
+///
+/// # Errors
+/// Where the cluster cannot be read, or nothing matches.
+pub async fn look(
+    cluster: &Cluster,
+    wanted: &Wanted,
+    global: &Global,
+) -> Result<(Vec<Subject>, Option<String>), Failure> {
+    let namespace = match (global.all_namespaces, &global.namespace) {
+        (true, _) => None,
+        (false, Some(namespace)) => Some(namespace.as_str()),
+        (false, None) => Some(cluster.default_namespace.as_str()),
+    };
+    let (subjects, user) = futures::join!(
+        run::look(cluster, &wanted.job, &wanted.targets, namespace, global.selector.as_deref()),
+        run::who(cluster, &wanted.job)
+    );
+    let subjects = subjects?;
+    if subjects.is_empty() {
+        return Err(usage("no database matches; see what is there with kubectl get, or widen -n and -l"));
+    }
+    Ok((subjects, user))
+}
+
+/// Runs a changing command to its exit code.
+pub async fn run(wanted: Wanted, global: &Global) -> u8 {
+    let ready = async {
+        let cluster = cluster(global).await?;
+        let (subjects, user) = look(&cluster, &wanted, global).await?;
+        if subjects.len() > 1 && wanted.job.dry_run == DryRun::None {
+            confirm(&subjects, global)?;
+        }
+        Ok::<_, Failure>((cluster, subjects, user))
+    };
+    let (cluster, subjects, user) = match ready.await {
+        Ok(ready) => ready,
+        Err(failure) => {
+            tracing::error!(error = failure.message, backtrace = failure.chain.join(": "), "scaling_operation_failed");
+            output::failed("", &failure);
+            return failure.exit_code;
+        }
+    };
+    let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
+    let text = !matches!(global.output, Some(Output::Json | Output::Yaml | Output::Name));
+    let mut tell = |outcome: &Outcome| {
+        if text && !single {
+            output::row(outcome);
+        }
+    };
+    let work = run::run(&cluster, &wanted.job, subjects, user, &mut tell);
+    let outcomes = tokio::select! {
+        outcomes = work => outcomes,
+        _ = tokio::signal::ctrl_c() => {
+            eprintln!("interrupted; what was created goes on in the cluster");
+            return 130;
+        }
+    };
+    answer(&outcomes, single, global);
+    outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0)
+}
+
+fn answer(outcomes: &[Outcome], single: bool, global: &Global) {
+    match (global.output, outcomes) {
+        (Some(form @ (Output::Json | Output::Yaml)), [only]) if single => {
+            output::warnings(only);
+            if let Some(failure) = &only.failure {
+                output::failed(&only.target(), failure);
+            }
+            // What was done is told also where a later step failed; where nothing was, stdout stays empty.
+            if only.failure.is_none() || !only.operations.is_empty() {
+                output::machine(form, &output::json_of(only));
+            }
+        }
+        (Some(form @ (Output::Json | Output::Yaml)), several) => {
+            let results: Vec<_> = several.iter().map(output::json_of).collect();
+            output::machine(form, &json!({"results": results}));
+            output::total(several);
+        }
+        (Some(Output::Name), all) => {
+            for outcome in all {
+                outcome.operations.iter().for_each(|o| println!("{}", o.resource));
+                output::warnings(outcome);
+                if let Some(failure) = &outcome.failure {
+                    output::failed(&outcome.target(), failure);
+                }
+            }
+        }
+        (_, [only]) if single => output::single(only),
+        (_, several) => output::total(several),
+    }
+}
+
+/// Asks before several databases are changed; without a terminal, -y is needed.
+fn confirm(subjects: &[Subject], global: &Global) -> Result<(), Failure> {
+    if global.yes {
+        return Ok(());
+    }
+    let names: Vec<String> = subjects.iter().map(|s| format!("{}/{}", s.namespace, s.name)).collect();
+    let list = match names.len() {
+        0..=5 => names.join(", "),
+        many => format!("{}, and {} more", names[..5].join(", "), many - 5),
+    };
+    let refuse = |why: &str| usage(format!("{} databases would be changed ({list}); {why}", names.len()));
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(refuse("add -y to confirm"));
+    }
+    for name in &names {
+        eprintln!("  {name}");
+    }
+    eprint!("Change these {} databases? Type yes: ", names.len());
+    let mut typed = String::new();
+    // An unreadable terminal is an answer too: not yes.
+    let _ = std::io::stdin().lock().read_line(&mut typed);
+    if typed.trim() == "yes" { Ok(()) } else { Err(refuse("nothing was changed")) }
+}

@@ -1,0 +1,5 @@
+//! One module a kind of command.
+
+pub mod change;
+pub mod plan;
+pub mod reference;

@@ -1,0 +1,124 @@
+//! What went wrong, in the words and with the exit code that a person gets.
+
+use dbscale_cluster::connect::ConnectError;
+use dbscale_cluster::{ApiFailure, Kind};
+use dbscale_core::catalog::Engine;
+use dbscale_core::database::Database;
+use dbscale_core::finding::Finding;
+use dbscale_core::plan::PlanError;
+use dbscale_core::rules;
+
+use super::Subject;
+use crate::outcome::Failure;
+
+/// The exit code of an error that is nobody's rule.
+pub const EXIT_ERROR: u8 = 1;
+/// The exit code of an operation that failed.
+pub const EXIT_FAILED: u8 = 6;
+/// The exit code of an operation that did not end in time.
+pub const EXIT_TIMEOUT: u8 = 7;
+
+/// A wrong use of the command line.
+#[must_use]
+pub fn usage(message: impl Into<String>) -> Failure {
+    Failure { exit_code: rules::EXIT_USAGE, message: message.into(), ..Failure::default() }
+}
+
+/// No connection.
+#[must_use]
+pub fn of_connect(error: &ConnectError) -> Failure {
+    Failure { exit_code: EXIT_ERROR, message: error.to_string(), chain: vec![error.to_string()], ..Failure::default() }
+}
+
+/// Findings of which at least one refuses.
+#[must_use]
+pub fn of_findings(mut findings: Vec<Finding>) -> Failure {
+    findings.retain(Finding::refuses);
+    let message = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    Failure {
+        exit_code: rules::exit_code(&findings),
+        rule: findings.first().map(|f| f.rule.0.to_owned()),
+        chain: vec![message.clone()],
+        message,
+        findings,
+        ..Failure::default()
+    }
+}
+
+/// No plan.
+#[must_use]
+pub fn of_plan(error: &PlanError) -> Failure {
+    match error {
+        PlanError::Findings(findings) => of_findings(findings.clone()),
+        PlanError::Choose(choice) => Failure {
+            choice: Some(choice.clone()),
+            ..usage(format!("{} has several components; say which with --component", choice.target))
+        },
+        PlanError::Incomplete { component, missing } => usage(format!(
+            "{missing} was not given, and {component} has none to take it from: give both --cpu and --memory, or a --size"
+        )),
+    }
+}
+
+/// The database is not there.
+#[must_use]
+pub fn of_missing(subject: &Subject) -> Failure {
+    of_findings(vec![rules::missing_database(subject.engine, &subject.namespace, &subject.name)])
+}
+
+/// `--max-failures` was reached before this one.
+#[must_use]
+pub fn not_begun() -> Failure {
+    let message = "not begun: as many databases had failed as --max-failures allows".to_owned();
+    Failure { exit_code: EXIT_ERROR, message, ..Failure::default() }
+}
+
+/// A call to the API server that failed.
+#[must_use]
+pub fn of_api(failure: &ApiFailure, engine: &Engine) -> Failure {
+    let remedy = match failure.kind {
+        Kind::Unreachable | Kind::Timeout => "look at the address and the network: kubectl cluster-info".to_owned(),
+        Kind::Unauthenticated => "log in again, or name another context with --context".to_owned(),
+        Kind::Forbidden => {
+            "ask for that right, or use another context; see what you may do: kubectl auth can-i --list".to_owned()
+        }
+        Kind::NotInstalled => {
+            format!("install KubeDB with {} switched on, or name another cluster with --context", engine.kind)
+        }
+        Kind::Conflict => "look at it, and ask again".to_owned(),
+        _ => String::new(),
+    };
+    let message = match failure.kind {
+        Kind::NotInstalled => format!("KubeDB's {} is not installed in this cluster ({failure})", engine.kind),
+        _ => failure.to_string(),
+    };
+    let rules_named = failure.rules();
+    let exit_code = match failure.kind {
+        Kind::Refused => {
+            let codes = rules_named.iter().filter_map(|id| rules::find(id)).map(|r| r.exit.max(rules::EXIT_REFUSED));
+            // A webhook or policy refused: 3, whatever its code, but for the rule about busy databases.
+            codes.filter(|code| *code == rules::EXIT_ACTIVE).max().unwrap_or(rules::EXIT_REFUSED)
+        }
+        _ => EXIT_ERROR,
+    };
+    Failure {
+        exit_code,
+        rule: rules_named.into_iter().next(),
+        chain: vec![format!("{}: {message}", failure.call)],
+        message,
+        remedy,
+        ..Failure::default()
+    }
+}
+
+/// The topology in words: `replica set, 3 members`.
+#[must_use]
+pub fn topology_words(database: &Database) -> String {
+    let Some(topology) = database.topology else { return "unknown topology".to_owned() };
+    let main = topology.main.as_ref().and_then(|main| database.components.iter().find(|c| c.key == main));
+    let members = main.and_then(dbscale_core::database::ComponentView::replicas).map(|n| match n {
+        1 => ", 1 member".to_owned(),
+        n => format!(", {n} members"),
+    });
+    format!("{}{}", topology.title, members.unwrap_or_default())
+}

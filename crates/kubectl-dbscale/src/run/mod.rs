@@ -1,0 +1,199 @@
+//! Runs a change: what is there, the plan, the writes, and the end of the operations.
+
+mod execute;
+pub mod failure;
+mod present;
+mod storage;
+mod wait;
+
+use std::time::Duration;
+
+use dbscale_cluster::Cluster;
+use dbscale_cluster::apply::Write;
+use dbscale_core::catalog::Engine;
+use dbscale_core::database::Database;
+use dbscale_core::facts::{Facts, Known};
+use dbscale_core::plan::{Intent, Plan, Stamp, plan};
+use futures::stream::{self, StreamExt as _};
+
+use crate::cli::{Combined, DryRun};
+use crate::outcome::{Failure, Outcome};
+use crate::target::Target;
+
+/// A change, for every target alike.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What is wanted.
+    pub intent: Intent,
+    /// Whether anything is written.
+    pub dry_run: DryRun,
+    /// How a combined wish is asked for.
+    pub combined: Combined,
+    /// Whether the second request waits for the first to begin.
+    pub ordered: bool,
+    /// How long to follow the operations; `None` = not at all.
+    pub wait: Option<Duration>,
+    /// How many databases at a time.
+    pub parallel: usize,
+    /// After how many failures no more are begun.
+    pub max_failures: Option<usize>,
+    /// The OpsRequest's name.
+    pub name: Option<String>,
+    /// Who the written fields belong to.
+    pub field_manager: String,
+    /// Who is impersonated.
+    pub impersonate: Option<String>,
+}
+
+/// A database that is to be changed, with what is known of it.
+pub struct Subject {
+    /// The engine.
+    pub engine: &'static Engine,
+    /// The namespace.
+    pub namespace: String,
+    /// The name.
+    pub name: String,
+    /// The object as it was read; null where it is missing.
+    pub object: serde_json::Value,
+    /// What is known.
+    pub facts: Facts,
+    /// Warnings from looking.
+    pub warnings: Vec<String>,
+}
+
+impl Job {
+    pub(crate) fn write(&self) -> Write {
+        Write { dry_run: self.dry_run == DryRun::Server, field_manager: self.field_manager.clone() }
+    }
+}
+
+impl Subject {
+    /// The database, where it was found.
+    #[must_use]
+    pub fn database(&self) -> Option<&Database> {
+        self.facts.database.here()
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome {
+            engine: self.engine.name.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            topology: self.database().map(failure::topology_words).unwrap_or_default(),
+            differences: Vec::new(),
+            warnings: self.warnings.clone(),
+            operations: Vec::new(),
+            skipped: false,
+            failure: None,
+        }
+    }
+}
+
+/// Looks at every target: one list an engine where several are meant.
+///
+/// # Errors
+/// The first thing that stands in the way of looking at all.
+pub async fn look(
+    cluster: &Cluster,
+    job: &Job,
+    targets: &[Target],
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<Vec<Subject>, Failure> {
+    present::subjects(cluster, job, targets, namespace, selector).await
+}
+
+/// Who asks, as the API server knows them; empty where it would not tell.
+pub async fn who(cluster: &Cluster, job: &Job) -> Option<String> {
+    match &job.impersonate {
+        Some(user) => Some(user.clone()),
+        None => cluster.who_am_i().await.ok().filter(|user| !user.is_empty()),
+    }
+}
+
+/// Makes the plan for one subject.
+///
+/// # Errors
+/// What stands in the way, as the command will report it.
+pub fn plan_for(subject: &Subject, job: &Job, stamp: &Stamp) -> Result<Plan, Failure> {
+    match &subject.facts.database {
+        Known::Here(_) => plan(&subject.facts, &job.intent, stamp).map_err(|error| failure::of_plan(&error)),
+        Known::Missing | Known::Unknown => Err(failure::of_missing(subject)),
+    }
+}
+
+/// Runs the change for every subject, several at a time, and tells each outcome as it comes.
+pub async fn run(
+    cluster: &Cluster,
+    job: &Job,
+    subjects: Vec<Subject>,
+    user: Option<String>,
+    tell: &mut dyn FnMut(&Outcome),
+) -> Vec<Outcome> {
+    let mut outcomes = Vec::new();
+    let mut failures = 0;
+    let begun = std::cell::Cell::new(true);
+    let user = &user;
+    let begun_ref = &begun;
+    let mut running = stream::iter(subjects.into_iter().enumerate())
+        .map(|(index, subject)| async move {
+            if !begun_ref.get() {
+                let mut outcome = subject.outcome();
+                outcome.failure = Some(failure::not_begun());
+                return outcome;
+            }
+            let outcome = one(cluster, job, subject, user.clone(), index).await;
+            execute::log_failure(job, &outcome);
+            outcome
+        })
+        .buffer_unordered(job.parallel.max(1));
+    while let Some(outcome) = running.next().await {
+        failures += usize::from(outcome.failure.is_some());
+        if job.max_failures.is_some_and(|most| failures >= most) {
+            begun.set(false);
+        }
+        tell(&outcome);
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+/// A stamp for one database of a command.
+#[must_use]
+pub fn stamp(job: &Job, user: Option<String>, index: usize) -> Stamp {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Stamp {
+        unix_seconds: i64::try_from(now.as_secs()).unwrap_or(0),
+        request_id: format!("{:x}-{:x}-{index:x}", now.as_nanos(), std::process::id()),
+        requested_by: user,
+        name: job.name.clone(),
+    }
+}
+
+async fn one(cluster: &Cluster, job: &Job, subject: Subject, user: Option<String>, index: usize) -> Outcome {
+    let mut outcome = subject.outcome();
+    let stamp = stamp(job, user, index);
+    let plan = match plan_for(&subject, job, &stamp) {
+        Ok(plan) => plan,
+        Err(failure) => {
+            outcome.failure = Some(failure);
+            return outcome;
+        }
+    };
+    outcome.differences.clone_from(&plan.differences);
+    outcome.warnings.extend(plan.findings.iter().filter(|f| !f.refuses()).map(ToString::to_string));
+    if plan.is_refused() {
+        outcome.failure = Some(failure::of_findings(plan.findings));
+        return outcome;
+    }
+    if plan.steps.is_empty() {
+        outcome.skipped = true;
+        return outcome;
+    }
+    execute::plan(cluster, job, &subject, plan, &stamp, &mut outcome).await;
+    outcome.warnings.extend(cluster.take_warnings());
+    if let (Some(patience), None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
+        wait::follow(cluster, &subject, patience, &mut outcome).await;
+    }
+    outcome
+}
