@@ -1,9 +1,13 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+/// The program's name as most people type it.
+const PROGRAM: &str = "kubectl dbscale";
 
 /// Scale KubeDB databases safely: size, members, shards and storage.
 #[derive(Debug, Parser)]
@@ -18,6 +22,36 @@ pub struct Cli {
     /// Where and how.
     #[command(flatten)]
     pub global: Global,
+}
+
+impl Cli {
+    /// Reads the process's own command line. Wrong use ends the process, as clap has it, with 2.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let program = program(std::env::args_os().next().as_deref());
+        let mut command = named(Self::command(), &program);
+        let read = command.try_get_matches_from_mut(std::env::args_os());
+        read.and_then(|matches| Self::from_arg_matches(&matches))
+            .unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+}
+
+/// What a person types to get here: `kubectl dbscale` where kubectl found us by our name, else the file's own name.
+fn program(argv0: Option<&OsStr>) -> String {
+    let stem = argv0.and_then(|path| Path::new(path).file_stem()).map(OsStr::to_string_lossy);
+    match stem.as_deref() {
+        None | Some("" | "kubectl-dbscale") => PROGRAM.to_owned(),
+        Some(other) => other.to_owned(),
+    }
+}
+
+/// The command line with that name in its usage and examples.
+fn named(command: clap::Command, program: &str) -> clap::Command {
+    let examples = |command: clap::Command| match command.get_after_help().map(ToString::to_string) {
+        Some(text) => command.after_help(text.replace(PROGRAM, program)),
+        None => command,
+    };
+    examples(command).bin_name(program).mut_subcommands(examples)
 }
 
 /// Flags of every command.
@@ -154,6 +188,7 @@ pub enum Command {
 
 /// What every change has.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "How it is done")]
 pub struct ChangeArgs {
     /// Databases: mongodb/my-db, mg/my-db, "mongodb my-db"; an engine alone with -l or -A
     #[arg(required = true, value_name = "TARGET")]
@@ -219,28 +254,26 @@ pub struct CountArgs {
 #[derive(Debug, Args)]
 pub struct VerticalArgs {
     #[command(flatten)]
-    pub change: ChangeArgs,
-    #[command(flatten)]
     pub size: SizeArgs,
     /// Restart the pods, or resize them in place
     #[arg(long, value_parser = ["Restart", "InPlace"])]
     pub mode: Option<String>,
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// `horizontal`
 #[derive(Debug, Args)]
 pub struct HorizontalArgs {
     #[command(flatten)]
-    pub change: ChangeArgs,
-    #[command(flatten)]
     pub count: CountArgs,
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// `storage`
 #[derive(Debug, Args)]
 pub struct StorageArgs {
-    #[command(flatten)]
-    pub change: ChangeArgs,
     /// The size of each volume
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub to: String,
@@ -250,13 +283,13 @@ pub struct StorageArgs {
     /// How KubeDB's VolumeExpansion grows volumes
     #[arg(long, value_parser = ["Online", "Offline"])]
     pub mode: Option<String>,
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// `set` and `plan`
 #[derive(Debug, Args)]
 pub struct SetArgs {
-    #[command(flatten)]
-    pub change: ChangeArgs,
     #[command(flatten)]
     pub count: CountArgs,
     #[command(flatten)]
@@ -270,6 +303,8 @@ pub struct SetArgs {
     /// Make the second request when the first has begun
     #[arg(long)]
     pub ordered: bool,
+    #[command(flatten)]
+    pub change: ChangeArgs,
 }
 
 /// `plan`
@@ -335,7 +370,6 @@ fn duration_text(text: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
     use rstest::rstest;
 
     use super::*;
@@ -343,6 +377,19 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[rstest]
+    #[case::by_kubectl("/home/me/.krew/bin/kubectl-dbscale", "kubectl dbscale")]
+    #[case::on_windows("kubectl-dbscale.exe", "kubectl dbscale")]
+    #[case::renamed("./dbscale", "dbscale")]
+    fn usage_follows_the_name(#[case] argv0: &str, #[case] program_name: &str) {
+        let called = program(Some(OsStr::new(argv0)));
+        assert_eq!(called, program_name);
+        let mut command = named(Cli::command(), &called);
+        let error = command.try_get_matches_from_mut([argv0, "vertical", "--help"]).unwrap_err().to_string();
+        assert!(error.contains(&format!("Usage: {program_name} vertical")), "{error}");
+        assert!(error.contains(&format!("  {program_name} vertical mongodb/my-db --size db.t3.medium")), "{error}");
     }
 
     #[rstest]

@@ -10,13 +10,11 @@ mod target;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 use crate::cli::{Cli, Command};
 use crate::commands::{change, plan, reference};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::of_process();
     log::start(&cli.global);
     let form = cli.global.output;
     let done = match &cli.command {

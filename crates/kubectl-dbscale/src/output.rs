@@ -1,28 +1,50 @@
 //! Answers: data on stdout, everything else on stderr.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
 use dbscale_core::plan::{Candidate, Choice, Difference};
+use dbscale_core::quantity::Quantity;
+use dbscale_core::rules;
+use dbscale_core::size::{SizeClass, Sizes};
 use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::outcome::{Failure, Operation, Outcome};
+use crate::run::failure::EXIT_TIMEOUT;
 
 const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
+
+/// Writes a line to stdout, as `println!` does, but see [`line_out`].
+macro_rules! data {
+    ($($text:tt)*) => { $crate::output::line_out(&format!($($text)*)) };
+}
+pub(crate) use data;
+
+/// Writes a line to stdout. A reader that has gone away (`| head`) is no reason to stop in the middle of a change.
+pub fn line_out(text: &str) {
+    let mut out = anstream::stdout();
+    let written = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: the answer cannot be written to stdout: {error}");
+    }
+}
 
 /// Prints a value in a machine's form.
 pub fn machine(output: Output, value: &Value) {
     match output {
         Output::Yaml => {
             let text = serde_saphyr::to_string(value).unwrap_or_else(|_| value.to_string());
-            println!("{}", text.trim_end());
+            data!("{}", text.trim_end());
         }
         Output::Json | Output::Name | Output::Wide => {
-            println!("{}", serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
+            data!("{}", serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
         }
     }
 }
@@ -56,10 +78,10 @@ pub fn single(outcome: &Outcome) {
     }
     warnings(outcome);
     for operation in &outcome.operations {
-        println!("{}", line(operation));
+        data!("{}", line(operation));
     }
     if outcome.skipped {
-        println!("{} already at the desired state", outcome.target());
+        data!("{} already at the desired state", outcome.target());
     }
     let follow = outcome.operations.iter().filter(|o| o.dry_run.is_none() && o.phase.is_none());
     for name in follow.filter_map(|o| o.ops_request_name.as_ref()) {
@@ -78,31 +100,57 @@ pub fn warnings(outcome: &Outcome) {
     }
 }
 
-/// Tells an outcome among several, in text: one line.
-pub fn row(outcome: &Outcome) {
-    let name = format!("{}/{}", outcome.namespace, outcome.name);
-    match &outcome.failure {
-        Some(failure) => {
-            let why = failure.rule.clone().unwrap_or_else(|| first_line(&failure.message));
-            println!("{name}  {RED}refused{RED:#}  {why}");
-            eprintln!("{}: {}", outcome.target(), first_line(&failure.message));
-        }
-        None if outcome.skipped => println!("{name}  unchanged"),
-        None => {
-            let names: Vec<&str> =
-                outcome.operations.iter().map(|o| o.ops_request_name.as_deref().unwrap_or("storage patched")).collect();
-            println!("{name}  {GREEN}created{GREEN:#}  {}", names.join(", "));
-        }
+/// How many failures of several are told in full; `-o json` holds them all.
+const DETAILS: usize = 20;
+
+/// What became of a target, in a word.
+fn verdict(outcome: &Outcome) -> (&'static str, Style) {
+    match (&outcome.failure, outcome.operations.as_slice()) {
+        (Some(failure), _) => match failure.exit_code {
+            rules::EXIT_USAGE..=rules::EXIT_ACTIVE => ("refused", RED),
+            EXIT_TIMEOUT => ("timed out", RED),
+            _ => ("failed", RED),
+        },
+        (None, _) if outcome.skipped => ("unchanged", Style::new()),
+        (None, [only]) if only.ops_request_name.is_none() => ("patched", GREEN),
+        (None, _) => ("created", GREEN),
     }
 }
 
-/// The last line of several.
+/// Tells an outcome among several, in text: one line.
+pub fn row(outcome: &Outcome) {
+    let name = format!("{}/{}", outcome.namespace, outcome.name);
+    let (word, style) = verdict(outcome);
+    let what = match &outcome.failure {
+        Some(failure) => failure.rule.clone().unwrap_or_else(|| first_line(&failure.message)),
+        None => {
+            let names = outcome.operations.iter().map(|o| o.ops_request_name.as_deref().unwrap_or("storage"));
+            let dry = outcome.operations.first().and_then(|o| o.dry_run.as_ref());
+            let dry = dry.map(|d| format!(" ({d} dry run)")).unwrap_or_default();
+            format!("{}{dry}", names.collect::<Vec<_>>().join(", "))
+        }
+    };
+    data!("{}", format!("{name:<30}  {style}{word:<9}{style:#}  {what}").trim_end());
+}
+
+/// The last lines of several: how many of which verdict, then what went wrong.
 pub fn total(outcomes: &[Outcome]) {
-    let count = |test: &dyn Fn(&Outcome) -> bool| outcomes.iter().filter(|o| test(o)).count();
-    let refused = count(&|o| o.failure.is_some());
-    let skipped = count(&|o| o.skipped);
-    let unchanged = if skipped == 0 { String::new() } else { format!(", {skipped} unchanged") };
-    eprintln!("{} created, {refused} refused{unchanged}", outcomes.len() - refused - skipped);
+    let mut counts: Vec<String> = Vec::new();
+    for word in ["created", "patched", "unchanged", "refused", "failed", "timed out"] {
+        let count = outcomes.iter().filter(|o| verdict(o).0 == word).count();
+        if count > 0 {
+            counts.push(format!("{count} {word}"));
+        }
+    }
+    eprintln!("{}", counts.join(", "));
+    outcomes.iter().for_each(warnings);
+    let failed_ones = || outcomes.iter().filter_map(|o| Some((o, o.failure.as_ref()?)));
+    for (outcome, failure) in failed_ones().take(DETAILS) {
+        failed(&format!("{} in {}", outcome.target(), outcome.namespace), failure);
+    }
+    if let Some(more) = failed_ones().count().checked_sub(DETAILS).filter(|more| *more > 0) {
+        eprintln!("and {more} more; -o json tells them all");
+    }
 }
 
 fn first_line(text: &str) -> String {
@@ -122,8 +170,28 @@ fn summary(outcome: &Outcome) {
     if outcome.differences.is_empty() {
         return;
     }
-    let changes: Vec<String> = outcome.differences.iter().map(change).collect();
-    eprintln!("{} ({})   {}", outcome.target(), outcome.topology, changes.join("   "));
+    let sized = outcome.operations.iter().find(|o| o.size.is_some());
+    let size =
+        sized.and_then(|o| classes(&outcome.differences, o.size.as_deref()?, o.cpu.as_deref(), o.memory.as_deref()));
+    let changes: Vec<String> = size.into_iter().chain(outcome.differences.iter().map(change)).collect();
+    let topology = if outcome.topology.is_empty() { String::new() } else { format!(" ({})", outcome.topology) };
+    eprintln!("{}{topology}   {}", outcome.target(), changes.join("   "));
+}
+
+/// `db.t3.small → db.t3.medium`; nothing where no class has the present amounts. `cpu` and `memory` are the wanted ones.
+#[must_use]
+pub fn classes(differences: &[Difference], wanted: &str, cpu: Option<&str>, memory: Option<&str>) -> Option<String> {
+    let present = |field: &str, wanted: Option<&str>| {
+        let difference = differences.iter().find(|d| d.field == field);
+        difference.map_or(wanted, |d| d.before.as_deref())?.parse::<Quantity>().ok()
+    };
+    let (cpu, memory) = (present("cpu", cpu)?, present("memory", memory)?);
+    let family = wanted.rsplit_once('.').map_or(wanted, |(family, _)| family);
+    let sizes = Sizes::built_in();
+    // Several classes may have the same amounts; the one of the wanted family reads best.
+    let same = |c: &&SizeClass| c.cpu == cpu && c.memory == memory && c.name.starts_with(&format!("{family}."));
+    let before = sizes.iter().find(same).or_else(|| sizes.matching(cpu, memory))?;
+    (before.name != wanted).then(|| format!("{} → {wanted}", before.name))
 }
 
 /// `memory 2Gi → 4Gi`
@@ -140,7 +208,7 @@ pub fn failed(target: &str, failure: &Failure) {
     }
     if failure.findings.is_empty() {
         let target = if target.is_empty() { String::new() } else { format!("{target}: ") };
-        eprintln!("{RED}error{RED:#}: {target}{}", failure.message);
+        eprintln!("{RED}error{RED:#}: {target}{}", failure.message.replace('\n', "\n  "));
         if !failure.remedy.is_empty() {
             eprintln!("  {}.", capital(&failure.remedy));
         }
@@ -148,7 +216,8 @@ pub fn failed(target: &str, failure: &Failure) {
     }
     let count = failure.findings.len();
     let rules = if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") };
-    eprintln!("{RED}error{RED:#}: {target}: refused by {rules}");
+    let target = if target.is_empty() { String::new() } else { format!("{target}: ") };
+    eprintln!("{RED}error{RED:#}: {target}refused by {rules}");
     for finding in &failure.findings {
         eprintln!("  {}   {}", finding.rule, finding.path);
         eprintln!("    {}.", capital(&finding.message));
@@ -170,11 +239,16 @@ fn eprint_choice(choice: &Choice) {
     eprintln!("{RED}error{RED:#}: {} has several components; say which with --component:", choice.target);
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());
     let number = |value: Option<i64>| value.map_or_else(|| "-".to_owned(), |n| n.to_string());
+    let sharded = choice.candidates.iter().any(|c| c.shards.is_some());
     let row = |c: &Candidate| {
-        vec![c.component.clone(), number(c.shards), number(c.replicas), text(&c.cpu), text(&c.memory), text(&c.storage)]
+        let shards = sharded.then(|| number(c.shards));
+        let rest = [number(c.replicas), text(&c.cpu), text(&c.memory), text(&c.storage)];
+        std::iter::once(c.component.clone()).chain(shards).chain(rest).collect()
     };
     let rows: Vec<Vec<String>> = choice.candidates.iter().map(row).collect();
-    for line in table(&["COMPONENT", "SHARDS", "REPLICAS", "CPU", "MEMORY", "STORAGE"], &rows).lines() {
+    let mut header = vec!["COMPONENT", "SHARDS", "REPLICAS", "CPU", "MEMORY", "STORAGE"];
+    header.retain(|title| sharded || *title != "SHARDS");
+    for line in table(&header, &rows).lines() {
         eprintln!("  {line}");
     }
 }

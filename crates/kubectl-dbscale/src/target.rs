@@ -1,6 +1,6 @@
 //! Which databases are meant.
 
-use dbscale_core::catalog::{Catalog, Engine};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine};
 
 /// A database, or all of an engine that match.
 #[derive(Debug, Clone)]
@@ -11,43 +11,69 @@ pub struct Target {
     pub name: Option<String>,
 }
 
-/// Reads `mongodb/my-db`, `mg/my-db`, `mongodb my-db`, and an engine alone.
+/// Reads `mongodb/my-db`, `mg/my-db`, `mongodb my-db other-db`, and an engine alone. A database that is named twice counts
+/// once. `selected` is the flag that chooses databases without naming them: `-A`, `-l`.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what to write.
-pub fn parse(words: &[String], several: bool) -> Result<Vec<Target>, String> {
-    let mut targets = Vec::new();
+pub fn parse(words: &[String], selected: Option<&str>) -> Result<Vec<Target>, String> {
+    let mut targets: Vec<Target> = Vec::new();
     let mut words = words.iter().peekable();
     while let Some(word) = words.next() {
         if let Some((engine, name)) = word.split_once('/') {
-            if name.is_empty() || name.contains('/') {
-                return Err(format!("'{word}' is no target: write ENGINE/NAME, such as mongodb/my-db"));
-            }
-            targets.push(Target { engine: engine_of(engine)?, name: Some(name.to_owned()) });
+            targets.push(named(engine_of(engine)?, name, word)?);
             continue;
         }
         let engine = engine_of(word)?;
-        match words.next_if(|next| !next.contains('/') && Catalog::builtin().find(next).is_none()) {
-            Some(name) => targets.push(Target { engine, name: Some(name.clone()) }),
-            None if several => targets.push(Target { engine, name: None }),
-            None => {
-                return Err(format!(
-                    "'{word}' names no database: write {word}/NAME, or add -A or -l to mean every {} that matches",
-                    engine.kind
-                ));
-            }
+        // With a flag that selects, words are engines; else the first is the engine of the names that follow it.
+        if selected.is_some() && words.peek().is_none_or(|next| Catalog::builtin().find(next).is_some()) {
+            targets.push(Target { engine, name: None });
+            continue;
+        }
+        let before = targets.len();
+        while let Some(name) = words.next_if(|next| !next.contains('/')) {
+            targets.push(named(engine, name, name)?);
+        }
+        if targets.len() == before {
+            return Err(format!(
+                "'{word}' names no database: write {word}/NAME, or add -A or -l to mean every {} that matches",
+                engine.kind
+            ));
         }
     }
-    Ok(targets)
+    if let (Some(flag), Some(target)) = (selected, targets.iter().find(|t| t.name.is_some())) {
+        let name = target.name.as_deref().unwrap_or_default();
+        return Err(format!("'{name}' is given by name, and {flag} chooses too: leave out one of the two"));
+    }
+    let mut once: Vec<Target> = Vec::new();
+    for target in targets {
+        if !once.iter().any(|t| t.engine.name == target.engine.name && t.name == target.name) {
+            once.push(target);
+        }
+    }
+    Ok(once)
 }
 
-/// The engine of a name or short name.
+/// Refuses what can be no name before it becomes part of an address.
+fn named(engine: &'static Engine, name: &str, word: &str) -> Result<Target, String> {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let inner = |c: char| letter(c) || c == '-' || c == '.';
+    if name.len() > 253 || !name.starts_with(letter) || !name.ends_with(letter) || !name.chars().all(inner) {
+        return Err(format!(
+            "'{word}' is no target: write ENGINE/NAME, such as mongodb/my-db; a name has small letters, digits, - and ."
+        ));
+    }
+    Ok(Target { engine, name: Some(name.to_owned()) })
+}
+
+/// The engine of a name or short name, with or without its group as kubectl prints it (`mongodb.kubedb.com`).
 ///
 /// # Errors
 /// A sentence with the nearest names.
 pub fn engine_of(name: &str) -> Result<&'static Engine, String> {
     let catalog = Catalog::builtin();
-    catalog.find(name).ok_or_else(|| {
+    let plain = name.strip_suffix(DATABASE_GROUP).and_then(|rest| rest.strip_suffix('.')).unwrap_or(name);
+    catalog.find(plain).ok_or_else(|| {
         let mut names: Vec<&str> = catalog.engines().map(|e| e.name.as_str()).collect();
         let near = |a: &&str| strsim::jaro_winkler(a, &name.to_lowercase());
         names.sort_by(|a, b| near(b).total_cmp(&near(a)));
@@ -67,21 +93,43 @@ mod tests {
     #[case::short_name(&["mg/a", "pg/b"], &[("mongodb", Some("a")), ("postgres", Some("b"))])]
     #[case::two_words(&["mongodb", "a"], &[("mongodb", Some("a"))])]
     #[case::kind_and_plural(&["MongoDB/a", "redises/b"], &[("mongodb", Some("a")), ("redis", Some("b"))])]
-    #[case::engines_alone(&["mongodb", "redis"], &[("mongodb", None), ("redis", None)])]
-    fn reads(#[case] words: &[&str], #[case] wanted: &[(&str, Option<&str>)]) {
-        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        let read = parse(&words, true).unwrap();
-        let read: Vec<_> = read.iter().map(|t| (t.engine.name.as_str(), t.name.as_deref())).collect();
-        assert_eq!(read, wanted);
+    #[case::several_names(&["mongodb", "a", "b"], &[("mongodb", Some("a")), ("mongodb", Some("b"))])]
+    #[case::a_database_called_as_its_engine(&["redis", "redis"], &[("redis", Some("redis"))])]
+    #[case::as_kubectl_prints_it(&["mongodb.kubedb.com/a"], &[("mongodb", Some("a"))])]
+    #[case::twice_counts_once(&["mongodb/a", "mg/a"], &[("mongodb", Some("a"))])]
+    fn names(#[case] words: &[&str], #[case] wanted: &[(&str, Option<&str>)]) {
+        assert_eq!(read(words, None).unwrap(), owned(wanted));
     }
 
     #[rstest]
-    #[case::unknown_engine(&["mongo/a"], "near: mongodb")]
-    #[case::no_name(&["mongodb/"], "write ENGINE/NAME")]
-    #[case::engine_alone(&["mongodb"], "add -A or -l")]
-    fn refuses(#[case] words: &[&str], #[case] says: &str) {
+    #[case::one(&["mongodb"], &[("mongodb", None)])]
+    #[case::two(&["mongodb", "redis"], &[("mongodb", None), ("redis", None)])]
+    fn engines_alone(#[case] words: &[&str], #[case] wanted: &[(&str, Option<&str>)]) {
+        assert_eq!(read(words, Some("-A")).unwrap(), owned(wanted));
+    }
+
+    #[rstest]
+    #[case::unknown_engine(&["mongo/a"], None, "there is no engine 'mongo'; near: mongodb")]
+    #[case::another_group(&["mongodb.example.com/a"], None, "there is no engine 'mongodb.example.com'")]
+    #[case::no_name(&["mongodb/"], None, "'mongodb/' is no target: write ENGINE/NAME")]
+    #[case::two_slashes(&["mongodb/a/b"], None, "'mongodb/a/b' is no target")]
+    #[case::capitals(&["mongodb", "My_DB"], None, "'My_DB' is no target")]
+    #[case::an_address(&["mongodb/..", "mongodb/a?x"], None, "'mongodb/..' is no target")]
+    #[case::engine_alone(&["mongodb"], None, "'mongodb' names no database: write mongodb/NAME, or add -A or -l")]
+    #[case::name_and_selector(&["mongodb/a"], Some("-l"), "'a' is given by name, and -l chooses too")]
+    #[case::name_and_all(&["mongodb", "a"], Some("-A"), "'a' is given by name, and -A chooses too")]
+    fn refuses(#[case] words: &[&str], #[case] selected: Option<&str>, #[case] says: &str) {
+        let error = read(words, selected).unwrap_err();
+        assert!(error.starts_with(says), "{error}");
+    }
+
+    fn read(words: &[&str], selected: Option<&str>) -> Result<Vec<(String, Option<String>)>, String> {
         let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-        let error = parse(&words, false).unwrap_err();
-        assert!(error.contains(says), "{error}");
+        let targets = parse(&words, selected)?;
+        Ok(targets.into_iter().map(|t| (t.engine.name.clone(), t.name)).collect())
+    }
+
+    fn owned(wanted: &[(&str, Option<&str>)]) -> Vec<(String, Option<String>)> {
+        wanted.iter().map(|(engine, name)| ((*engine).to_owned(), name.map(str::to_owned))).collect()
     }
 }

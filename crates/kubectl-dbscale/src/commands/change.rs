@@ -12,7 +12,7 @@ use serde_json::json;
 use super::reference::read_sizes;
 use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Output, SetArgs, SizeArgs, Via};
 use crate::outcome::{Failure, Outcome};
-use crate::output;
+use crate::output::{self, data};
 use crate::run::failure::{self, usage};
 use crate::run::{self, Job, Subject};
 use crate::target::{self, Target};
@@ -106,8 +106,9 @@ fn quantity(flag: &str, text: &str) -> Result<Quantity, Failure> {
 }
 
 fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted, Failure> {
-    let several = global.all_namespaces || global.selector.is_some();
-    let targets = target::parse(&args.targets, several).map_err(usage)?;
+    let by_selector = global.selector.as_ref().map(|_| "-l");
+    let selected = if global.all_namespaces { Some("-A") } else { by_selector };
+    let targets = target::parse(&args.targets, selected).map_err(usage)?;
     if args.name.is_some() && (targets.len() > 1 || targets.iter().any(|t| t.name.is_none())) {
         return Err(usage("--name fits one database only"));
     }
@@ -226,7 +227,7 @@ fn answer(outcomes: &[Outcome], single: bool, global: &Global) {
         }
         (Some(Output::Name), all) => {
             for outcome in all {
-                outcome.operations.iter().for_each(|o| println!("{}", o.resource));
+                outcome.operations.iter().for_each(|o| data!("{}", o.resource));
                 output::warnings(outcome);
                 if let Some(failure) = &outcome.failure {
                     output::failed(&outcome.target(), failure);

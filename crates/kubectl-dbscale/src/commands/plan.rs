@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use anstream::println;
 use dbscale_core::database::{ComponentView, Database};
 use dbscale_core::plan::{Plan, Stamp, Step};
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::change::{self, Wanted};
 use crate::cli::{Global, Output, PlanArgs};
 use crate::outcome::Failure;
-use crate::output;
+use crate::output::{self, data};
 use crate::run::{self, Subject, failure};
 
 /// The exit code where there are steps, with `--exit-code`.
@@ -83,29 +82,29 @@ fn machine(subject: &Subject, plan: &Plan) -> Value {
 fn screen(database: &Database, plan: &Plan, args: &PlanArgs) {
     let title = database.topology.map_or("unknown topology", |t| t.title.as_str());
     let phase = if database.phase.is_empty() { "no phase yet" } else { &database.phase };
-    println!("{} in {} · {title} · {phase}\n", database.target(), database.namespace);
+    data!("{} in {} · {title} · {phase}\n", database.target(), database.namespace);
     if plan.steps.is_empty() {
-        println!("  Already at the desired state: nothing to do.");
+        data!("  Already at the desired state: nothing to do.");
         return;
     }
     let width = plan.differences.iter().filter_map(|d| d.before.as_ref()).map(String::len).max().unwrap_or(4);
     for d in &plan.differences {
         let undone = if d.irreversible { "   cannot be undone" } else { "" };
-        println!("  {:<9} {:<width$}  →  {}{undone}", d.field, d.before.as_deref().unwrap_or("none"), d.after);
+        data!("  {:<9} {:<width$}  →  {}{undone}", d.field, d.before.as_deref().unwrap_or("none"), d.after);
     }
-    println!("\nSteps");
+    data!("\nSteps");
     for (index, step) in plan.steps.iter().enumerate() {
         let (what, on, consequence) = consequence(database, plan, step);
-        println!("  {}  {what:<17}  {on:<22}  {consequence}", index + 1);
+        data!("  {}  {what:<17}  {on:<22}  {consequence}", index + 1);
     }
     if plan.steps.iter().filter(|s| matches!(s, Step::Request(_))).count() > 1 {
-        println!("\nOne request for each, because KubeDB acts on one stanza a request and drops");
-        println!("the other silently (stanza/ignored).");
+        data!("\nOne request for each, because KubeDB acts on one stanza a request and drops");
+        data!("the other silently (stanza/ignored).");
     }
     for finding in plan.findings.iter().filter(|f| !f.refuses()) {
-        println!("\nwarning: {finding}");
+        data!("\nwarning: {finding}");
     }
-    println!("\nNothing has been changed. Do it: {}", command(database, args));
+    data!("\nNothing has been changed. Do it: {}", command(database, args));
 }
 
 fn consequence(database: &Database, plan: &Plan, step: &Step) -> (&'static str, String, String) {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use anstream::{print, println};
 use dbscale_core::catalog::{Catalog, Component, Count, Engine, Pointer};
 use dbscale_core::finding::Severity;
 use dbscale_core::rules::{self, Rule};
@@ -11,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::cli::Output;
 use crate::outcome::Failure;
+use crate::output::data;
 use crate::run::failure::usage;
 use crate::{output, target};
 
@@ -32,12 +32,12 @@ pub fn engines(engine: Option<&str>, form: Option<Output>) -> Result<(), Failure
             vec![e.name.clone(), e.short.join(","), size, members, volumes, e.versions.join(",")]
         };
         let rows: Vec<Vec<String>> = Catalog::builtin().engines().map(row).collect();
-        print!("{}", output::table(&["ENGINE", "SHORT", "SIZE", "MEMBERS", "VOLUMES", "VERSIONS"], &rows));
+        data!("{}", output::table(&["ENGINE", "SHORT", "SIZE", "MEMBERS", "VOLUMES", "VERSIONS"], &rows).trim_end());
         return Ok(());
     };
-    println!("{} ({}; {})", engine.name, engine.kind, engine.short.join(", "));
+    data!("{} ({}; {})", engine.name, engine.kind, engine.short.join(", "));
     for topology in &engine.topologies {
-        println!("\n{}", topology.title);
+        data!("\n{}", topology.title);
         let row = |c: &Component| {
             let field = |p: Option<&Pointer>| p.map_or_else(|| "-".to_owned(), Pointer::dotted);
             let size = field(c.resources.as_ref().and_then(|r| r.ask.as_ref()));
@@ -46,10 +46,10 @@ pub fn engines(engine: Option<&str>, form: Option<Output>) -> Result<(), Failure
         };
         let rows: Vec<Vec<String>> = engine.components_of(topology).map(row).collect();
         for line in output::table(&["COMPONENT", "MEMBERS", "SHARDS", "SIZE FIELD", "VOLUME FIELD"], &rows).lines() {
-            println!("  {line}");
+            data!("  {line}");
         }
         for (name, note) in engine.components_of(topology).filter_map(|c| Some((&c.name, c.note.as_ref()?))) {
-            println!("  {name}: {note}.");
+            data!("  {name}: {note}.");
         }
     }
     Ok(())
@@ -124,7 +124,7 @@ pub fn sizes(file: Option<&PathBuf>, form: Option<Output>) -> Result<(), Failure
         vec![c.name.clone(), c.cpu.to_string(), c.memory.to_string(), note]
     };
     let rows: Vec<Vec<String>> = sizes.iter().map(row).collect();
-    print!("{}", output::table(&["SIZE", "CPU", "MEMORY", "NOTE"], &rows));
+    data!("{}", output::table(&["SIZE", "CPU", "MEMORY", "NOTE"], &rows).trim_end());
     Ok(())
 }
 
@@ -144,7 +144,7 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
         } else {
             let row = |r: &&Rule| vec![r.id.to_string(), word(r.severity).to_owned()];
             let rows: Vec<Vec<String>> = rules::RULES.iter().map(row).collect();
-            print!("{}", output::table(&["RULE", "IT"], &rows));
+            data!("{}", output::table(&["RULE", "IT"], &rows).trim_end());
         }
         return Ok(());
     };
@@ -161,9 +161,9 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
     }
     let indent = |text: &str| text.lines().fold(String::new(), |all, line| all + "  " + line + "\n");
     let found = if rule.severity == Severity::Deny { "Refused" } else { "Warned of" };
-    println!("{} ({})\n\n{}\n", rule.id, word(rule.severity), rule.reason);
-    println!("{found}:\n{}\nRight:\n{}", indent(rule.refused), indent(rule.right));
-    println!("{}\n\nSource: {}.", rule.fix, rule.source);
+    data!("{} ({})\n\n{}\n", rule.id, word(rule.severity), rule.reason);
+    data!("{found}:\n{}\nRight:\n{}", indent(rule.refused), indent(rule.right));
+    data!("{}\n\nSource: {}.", rule.fix, rule.source);
     Ok(())
 }
 
@@ -172,6 +172,6 @@ pub fn version(form: Option<Output>) {
     let version = env!("CARGO_PKG_VERSION");
     match form {
         Some(form @ (Output::Json | Output::Yaml)) => output::machine(form, &json!({"client": {"version": version}})),
-        _ => println!("kubectl-dbscale {version}"),
+        _ => data!("kubectl-dbscale {version}"),
     }
 }
