@@ -6,12 +6,20 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::values;
+
 /// The program's name as most people type it.
 const PROGRAM: &str = "kubectl dbscale";
 
 /// Scale KubeDB databases safely: size, members, shards and storage.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl dbscale", bin_name = "kubectl dbscale", version, arg_required_else_help = true)]
+#[command(
+    name = "kubectl dbscale",
+    bin_name = "kubectl dbscale",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
 #[command(
     after_help = "Examples:\n  kubectl dbscale vertical mongodb/my-db --size db.t3.medium\n  kubectl dbscale storage postgres/crm --to 50Gi"
 )]
@@ -59,13 +67,13 @@ fn named(command: clap::Command, program: &str) -> clap::Command {
 #[command(next_help_heading = "Connection and output")]
 pub struct Global {
     /// The namespace; the context's unless given
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, value_name = "NAME")]
     pub namespace: Option<String>,
     /// The kubeconfig's context to use
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "NAME")]
     pub context: Option<String>,
     /// The kubeconfig to use
-    #[arg(long, global = true)]
+    #[arg(long, global = true, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Every namespace
     #[arg(short = 'A', long, global = true)]
@@ -74,19 +82,19 @@ pub struct Global {
     #[arg(short = 'l', long, global = true)]
     pub selector: Option<String>,
     /// The form of the answer
-    #[arg(short, long, global = true, value_enum)]
+    #[arg(short, long, global = true, value_enum, value_name = "json|yaml|name|wide", hide_possible_values = true)]
     pub output: Option<Output>,
     /// Send nothing (client), or let the server only try (server)
-    #[arg(long, global = true, value_enum, default_value = "none", num_args = 0..=1, require_equals = true, default_missing_value = "client")]
+    #[arg(long, global = true, value_enum, default_value = "none", value_name = "none|client|server", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "client")]
     pub dry_run: DryRun,
     /// Act as this user
     #[arg(long = "as", global = true, value_name = "USER")]
     pub impersonate: Option<String>,
     /// How long one call may take with all its tries (30s, 2m)
-    #[arg(long, global = true, value_parser = duration, value_name = "DURATION")]
+    #[arg(long, global = true, value_parser = values::duration, value_name = "DURATION")]
     pub request_timeout: Option<Duration>,
     /// Who the written fields belong to
-    #[arg(long, global = true, default_value = "kubectl-dbscale")]
+    #[arg(long, global = true, default_value = "kubectl-dbscale", value_name = "NAME")]
     pub field_manager: String,
     /// Do not ask before several databases are changed
     #[arg(short, long, global = true)]
@@ -95,7 +103,14 @@ pub struct Global {
     #[arg(short, long, global = true)]
     pub verbose: bool,
     /// The form of the log on stderr
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value = "text",
+        value_name = "text|json",
+        hide_possible_values = true
+    )]
     pub log_format: LogFormat,
 }
 
@@ -191,16 +206,16 @@ pub enum Command {
 #[command(next_help_heading = "How it is done")]
 pub struct ChangeArgs {
     /// Databases: mongodb/my-db, mg/my-db, "mongodb my-db"; an engine alone with -l or -A
-    #[arg(required = true, value_name = "TARGET")]
+    #[arg(required = true, value_name = "TARGET", help_heading = "Arguments")]
     pub targets: Vec<String>,
     /// The component to change, where a database has several
     #[arg(long)]
     pub component: Option<String>,
     /// Start when the database is Ready, or whatever its state
-    #[arg(long, value_parser = ["IfReady", "Always"])]
+    #[arg(long, value_name = "IfReady|Always", value_parser = ["IfReady", "Always"], hide_possible_values = true)]
     pub apply: Option<String>,
     /// How long KubeDB may take for a step (5m)
-    #[arg(long, value_parser = duration_text, value_name = "DURATION")]
+    #[arg(long, value_parser = values::duration_text, value_name = "DURATION")]
     pub timeout: Option<String>,
     /// How often KubeDB tries a failed step again
     #[arg(long, value_name = "N")]
@@ -212,7 +227,7 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub wait: bool,
     /// How long to follow
-    #[arg(long, value_parser = duration, default_value = "10m", value_name = "DURATION")]
+    #[arg(long, value_parser = values::duration, default_value = "10m", value_name = "DURATION")]
     pub wait_timeout: Duration,
     /// How many databases to change at a time
     #[arg(long, default_value_t = 16, value_name = "N")]
@@ -243,10 +258,10 @@ pub struct SizeArgs {
 #[derive(Debug, Clone, Default, Args)]
 pub struct CountArgs {
     /// Members (per shard, where there are shards)
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::count)]
     pub replicas: Option<i64>,
     /// Shards
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::count)]
     pub shards: Option<i64>,
 }
 
@@ -256,7 +271,7 @@ pub struct VerticalArgs {
     #[command(flatten)]
     pub size: SizeArgs,
     /// Restart the pods, or resize them in place
-    #[arg(long, value_parser = ["Restart", "InPlace"])]
+    #[arg(long, value_name = "Restart|InPlace", value_parser = ["Restart", "InPlace"], hide_possible_values = true)]
     pub mode: Option<String>,
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -278,10 +293,10 @@ pub struct StorageArgs {
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub to: String,
     /// Patch the database and its claims, or ask KubeDB's VolumeExpansion
-    #[arg(long, value_enum, default_value = "patch")]
+    #[arg(long, value_enum, default_value = "patch", value_name = "patch|ops-request", hide_possible_values = true)]
     pub via: Via,
     /// How KubeDB's VolumeExpansion grows volumes
-    #[arg(long, value_parser = ["Online", "Offline"])]
+    #[arg(long, value_name = "Online|Offline", value_parser = ["Online", "Offline"], hide_possible_values = true)]
     pub mode: Option<String>,
     #[command(flatten)]
     pub change: ChangeArgs,
@@ -298,7 +313,7 @@ pub struct SetArgs {
     #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     pub storage: Option<String>,
     /// One request for members and size, or two
-    #[arg(long, value_enum, default_value = "auto")]
+    #[arg(long, value_enum, default_value = "auto", value_name = "auto|single|separate", hide_possible_values = true)]
     pub combined: Combined,
     /// Make the second request when the first has begun
     #[arg(long)]
@@ -337,37 +352,6 @@ pub enum Combined {
     Separate,
 }
 
-/// Reads `90s`, `10m`, `1h30m`, or bare seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no duration: write 30s, 10m or 1h30m");
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let (mut total, mut digits) = (0_u64, String::new());
-    for c in text.chars() {
-        let unit = match c {
-            '0'..='9' => {
-                digits.push(c);
-                continue;
-            }
-            's' => 1,
-            'm' => 60,
-            'h' => 3600,
-            _ => return Err(wrong()),
-        };
-        let number: u64 = digits.parse().map_err(|_| wrong())?;
-        total = number.checked_mul(unit).and_then(|s| total.checked_add(s)).ok_or_else(wrong)?;
-        digits.clear();
-    }
-    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
-}
-
-/// Checks a duration and keeps its text, as KubeDB wants it.
-fn duration_text(text: &str) -> Result<String, String> {
-    duration(text)?;
-    Ok(if text.bytes().all(|b| b.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() })
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -390,17 +374,5 @@ mod tests {
         let error = command.try_get_matches_from_mut([argv0, "vertical", "--help"]).unwrap_err().to_string();
         assert!(error.contains(&format!("Usage: {program_name} vertical")), "{error}");
         assert!(error.contains(&format!("  {program_name} vertical mongodb/my-db --size db.t3.medium")), "{error}");
-    }
-
-    #[rstest]
-    #[case::minutes("10m", Some(600))]
-    #[case::mixed("1h30m", Some(5400))]
-    #[case::bare("45", Some(45))]
-    #[case::word("soon", None)]
-    #[case::no_unit("5m3", None)]
-    #[case::empty("", None)]
-    #[case::huge("99999999999999999999h", None)]
-    fn durations(#[case] text: &str, #[case] seconds: Option<u64>) {
-        assert_eq!(duration(text).ok().map(|d| d.as_secs()), seconds);
     }
 }

@@ -7,6 +7,7 @@ mod outcome;
 mod output;
 mod run;
 mod target;
+mod values;
 
 use std::process::ExitCode;
 

@@ -25,6 +25,11 @@ pub fn engines(engine: Option<&str>, form: Option<Output>) -> Result<(), Failure
         output::machine(form, &engine.map_or_else(all, describe));
         return Ok(());
     }
+    if form == Some(Output::Name) {
+        let names = Catalog::builtin().engines().filter(|e| engine.is_none_or(|one| one.name == e.name));
+        names.for_each(|e| data!("{}", e.name));
+        return Ok(());
+    }
     let Some(engine) = engine else {
         let row = |e: &Engine| {
             let has = |ops_type: &str| if can(e, ops_type) { "yes" } else { "-" }.to_owned();
@@ -119,6 +124,10 @@ pub fn sizes(file: Option<&PathBuf>, form: Option<Output>) -> Result<(), Failure
         output::machine(form, &sizes.iter().map(json).collect());
         return Ok(());
     }
+    if form == Some(Output::Name) {
+        sizes.iter().for_each(|c| data!("{}", c.name));
+        return Ok(());
+    }
     let row = |c: &SizeClass| {
         let note = if c.confirmed { String::new() } else { "not confirmed".to_owned() };
         vec![c.name.clone(), c.cpu.to_string(), c.memory.to_string(), note]
@@ -141,6 +150,8 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
     let Some(id) = rule else {
         if let Some(form @ (Output::Json | Output::Yaml)) = form {
             output::machine(form, &rules::RULES.iter().map(|r| json(r)).collect());
+        } else if form == Some(Output::Name) {
+            rules::RULES.iter().for_each(|r| data!("{}", r.id));
         } else {
             let row = |r: &&Rule| vec![r.id.to_string(), word(r.severity).to_owned()];
             let rows: Vec<Vec<String>> = rules::RULES.iter().map(row).collect();

@@ -1,0 +1,84 @@
+//! Values of flags: counts, and durations as Kubernetes writes them.
+
+use std::time::Duration;
+
+/// Reads a number of members or shards. Whether it makes sense is for the rules to say: 0 and -1 are read, too.
+///
+/// # Errors
+/// What to write.
+pub fn count(text: &str) -> Result<i64, String> {
+    text.parse::<i32>().map(i64::from).map_err(|_| "write a whole number, such as 3".to_owned())
+}
+
+/// Reads `90s`, `10m`, `1h30m`, or bare seconds.
+///
+/// # Errors
+/// What to write.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("'{text}' is no duration: write 30s, 10m or 1h30m");
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let (mut total, mut digits) = (0_u64, String::new());
+    for c in text.chars() {
+        let unit = match c {
+            '0'..='9' => {
+                digits.push(c);
+                continue;
+            }
+            's' => 1,
+            'm' => 60,
+            'h' => 3600,
+            _ => return Err(wrong()),
+        };
+        let number: u64 = digits.parse().map_err(|_| wrong())?;
+        total = number.checked_mul(unit).and_then(|s| total.checked_add(s)).ok_or_else(wrong)?;
+        digits.clear();
+    }
+    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
+}
+
+/// Checks a duration and keeps its text, as KubeDB wants it.
+///
+/// # Errors
+/// As [`duration`].
+pub fn duration_text(text: &str) -> Result<String, String> {
+    duration(text)?;
+    Ok(if text.bytes().all(|b| b.is_ascii_digit()) { format!("{text}s") } else { text.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::some("5", Ok(5))]
+    #[case::none_is_for_the_rules("0", Ok(0))]
+    #[case::so_is_less("-1", Ok(-1))]
+    #[case::words("many", Err("write a whole number, such as 3".to_owned()))]
+    #[case::beyond_what_kubernetes_counts("99999999999", Err("write a whole number, such as 3".to_owned()))]
+    fn counts(#[case] text: &str, #[case] read: Result<i64, String>) {
+        assert_eq!(count(text), read);
+    }
+
+    #[rstest]
+    #[case::as_it_is("5m", "5m")]
+    #[case::bare_seconds("45", "45s")]
+    fn a_duration_for_kubedb(#[case] text: &str, #[case] sent: &str) {
+        assert_eq!(duration_text(text).as_deref(), Ok(sent));
+    }
+
+    #[rstest]
+    #[case::minutes("10m", Some(600))]
+    #[case::mixed("1h30m", Some(5400))]
+    #[case::bare("45", Some(45))]
+    #[case::word("soon", None)]
+    #[case::no_unit("5m3", None)]
+    #[case::empty("", None)]
+    #[case::huge("99999999999999999999h", None)]
+    fn durations(#[case] text: &str, #[case] seconds: Option<u64>) {
+        assert_eq!(duration(text).ok().map(|d| d.as_secs()), seconds);
+    }
+}
