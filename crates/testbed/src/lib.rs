@@ -1,1 +1,11 @@
-//! Placeholder.
+//! A real Kubernetes control plane on loopback, and a simulator of KubeDB's operator: for tests and the demo, never shipped.
+
+pub mod assets;
+mod certificates;
+pub mod control_plane;
+pub mod crds;
+pub mod furniture;
+pub mod playground;
+pub mod simulator;
+
+pub use control_plane::{ControlPlane, client};

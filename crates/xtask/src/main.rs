@@ -1,2 +1,73 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the project's own tasks.
+
+mod demo;
+mod playground;
+mod suite;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's own tasks")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Start a local control plane with KubeDB simulated, and run the main job on it
+    Demo {
+        /// Leave it running
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Start a local control plane in the background, with KubeDB simulated
+    Up {
+        /// Where its data, kubeconfig and programs are
+        #[arg(long, default_value = ".dbscale")]
+        dir: PathBuf,
+        /// Parts to leave out: simulator
+        #[arg(long, value_delimiter = ',')]
+        without: Vec<String>,
+    },
+    /// End what `up` has started
+    Down {
+        /// As for `up`
+        #[arg(long, default_value = ".dbscale")]
+        dir: PathBuf,
+    },
+    /// Run all tests
+    Test,
+    /// What `up` leaves in the background
+    #[command(hide = true)]
+    Serve {
+        #[arg(long)]
+        dir: PathBuf,
+        #[arg(long)]
+        without_simulator: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    match Cli::parse().task {
+        Task::Demo { keep } => demo::run(keep),
+        Task::Up { dir, without } => playground::up(&dir, &without),
+        Task::Down { dir } => playground::down(&dir),
+        Task::Test => suite::run(),
+        Task::Serve { dir, without_simulator } => playground::serve(&dir, !without_simulator),
+    }
+}

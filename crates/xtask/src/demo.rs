@@ -1,0 +1,162 @@
+//! `demo`: the main job, from nothing to scaled databases, on a machine without a cluster.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use dbscale_testbed::assets;
+
+use crate::playground;
+
+/// How long a database or an operation may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+struct Demo<'d> {
+    dir: &'d Path,
+    checked: u32,
+}
+
+/// Runs the demo; an outcome that is not as promised ends it with an error.
+pub fn run(keep: bool) -> Result<()> {
+    let dir = assets::workspace().join("target/demo");
+    let _ = playground::down(&dir); // one that an interrupted run has left
+    say("A control plane on this machine: a real API server and scheduler, with KubeDB's operator simulated");
+    playground::up(&dir, &[])?;
+    let mut demo = Demo { dir: &dir, checked: 0 };
+    let done = demo.scenes();
+    if keep {
+        eprintln!("\nIt keeps running. End it with: cargo xtask down --dir {}", dir.display());
+    } else {
+        playground::down(&dir)?;
+    }
+    done?;
+    println!(
+        "\nDone: {} outcomes checked. Three databases were resized, given more members and more storage through\n\
+         ordinary OpsRequests and one guarded patch, and everything that would have hurt them was refused.",
+        demo.checked
+    );
+    Ok(())
+}
+
+impl Demo<'_> {
+    fn scenes(&mut self) -> Result<()> {
+        say("Three databases");
+        self.apply(DATABASES)?;
+        for database in ["mongodb/my-db", "postgres/crm", "redis/cache"] {
+            self.until(&["get", database, "-o", "jsonpath={.status.phase}"], "Ready")?;
+        }
+        self.show(0, &["kubectl", "get", "mongodb,postgres,redis"])?;
+
+        say("More memory: db.t3.small to db.t3.medium");
+        self.show(0, &["kubectl", "dbscale", "vertical", "mongodb/my-db", "--size", "db.t3.medium", "--wait"])?;
+        let memory = ["get", "pod", "my-db-0", "-o", "jsonpath={.spec.containers[0].resources.limits.memory}"];
+        self.until(&memory, "4Gi")?;
+
+        say("More members: 3 to 5");
+        self.show(0, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "5", "--wait"])?;
+        let five = ["get", "pods", "-l", "app.kubernetes.io/instance=my-db", "-o", "jsonpath={.items[*].metadata.name}"];
+        self.until(&five, "my-db-0 my-db-1 my-db-2 my-db-3 my-db-4")?;
+
+        say("Both at once: KubeDB would drop one of two wishes in a request, so two requests are made");
+        self.show(0, &["kubectl", "dbscale", "set", "postgres/crm", "--replicas", "3", "--size", "db.t3.large", "--wait"])?;
+        self.until(&["get", "postgres", "crm", "-o", "jsonpath={.spec.replicas}"], "3")?;
+
+        say("More storage: 20Gi to 50Gi, first as a plan");
+        self.show(0, &["kubectl", "dbscale", "plan", "mongodb/my-db", "--storage", "50Gi"])?;
+        self.show(0, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "50Gi", "--wait"])?;
+        let capacity = ["get", "pvc", "datadir-my-db-0", "-o", "jsonpath={.status.capacity.storage}"];
+        self.until(&capacity, "50Gi")?;
+
+        say("What is refused, and why");
+        self.show(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "20Gi"])?;
+        self.show(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "500M"])?;
+        self.show(3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
+        self.show(2, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "100GB"])?;
+        self.show(2, &["kubectl", "dbscale", "vertical", "redis/cache", "--size", "db.t3.meduim"])?;
+        self.show(3, &["kubectl", "dbscale", "vertical", "mongodb/no-such-db", "--size", "db.t3.medium"])
+    }
+
+    /// Runs a command with its words and output shown, and checks its exit code.
+    fn show(&mut self, code: i32, command: &[&str]) -> Result<()> {
+        println!("\n$ {}", command.join(" "));
+        let status = self.command(command[0]).args(&command[1..]).status().context("could not run kubectl")?;
+        if code != 0 {
+            println!("(exit {})", status.code().unwrap_or(-1));
+        }
+        ensure!(status.code() == Some(code), "`{}` ended with {status}, not with {code}", command.join(" "));
+        self.checked += 1;
+        Ok(())
+    }
+
+    /// Waits until a kubectl command answers with a text.
+    fn until(&mut self, command: &[&str], wanted: &str) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            let answer = self.command("kubectl").args(command).stderr(Stdio::null()).output()?;
+            let answer = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+            if answer == wanted {
+                self.checked += 1;
+                return Ok(());
+            }
+            if began.elapsed() > PATIENCE {
+                bail!("`kubectl {}` still answers '{answer}', not '{wanted}'", command.join(" "));
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn apply(&self, manifests: &str) -> Result<()> {
+        let file = self.dir.join("databases.yaml");
+        std::fs::write(&file, manifests)?;
+        let status = self.command("kubectl").args(["create", "--validate=false", "-f"]).arg(&file).status()?;
+        ensure!(status.success(), "the databases could not be created");
+        Ok(())
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let bin = self.dir.join("bin");
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(bin.join(program));
+        command.env("PATH", path).env("KUBECONFIG", self.dir.join("kubeconfig"));
+        command
+    }
+}
+
+fn say(text: &str) {
+    println!("\n=== {text}");
+}
+
+const DATABASES: &str = r#"
+apiVersion: kubedb.com/v1
+kind: MongoDB
+metadata: {name: my-db}
+spec:
+  version: 4.4.26
+  replicaSet: {name: rs0}
+  replicas: 3
+  storageType: Durable
+  storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 20Gi}}}
+  podTemplate: {spec: {containers: [{name: mongodb, resources: {requests: {cpu: "2", memory: 2Gi}, limits: {cpu: "2", memory: 2Gi}}}]}}
+---
+apiVersion: kubedb.com/v1
+kind: Postgres
+metadata: {name: crm}
+spec:
+  version: "16.4"
+  replicas: 2
+  storageType: Durable
+  storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 10Gi}}}
+  podTemplate: {spec: {containers: [{name: postgres, resources: {requests: {cpu: "1", memory: 2Gi}, limits: {cpu: "1", memory: 2Gi}}}]}}
+---
+apiVersion: kubedb.com/v1
+kind: Redis
+metadata: {name: cache}
+spec:
+  version: 7.4.0
+  mode: Cluster
+  cluster: {shards: 3, replicas: 2}
+  storageType: Durable
+  storage: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}
+  podTemplate: {spec: {containers: [{name: redis, resources: {requests: {cpu: 500m, memory: 1Gi}, limits: {cpu: 500m, memory: 1Gi}}}]}}
+"#;

@@ -1,0 +1,60 @@
+//! `test`: every check of the project, step by step, with timings.
+
+use std::process::Command;
+use std::time::Instant;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+use dbscale_testbed::assets;
+
+use crate::playground;
+
+/// Runs every step; the first that fails ends it.
+pub fn run() -> Result<()> {
+    let all = Instant::now();
+    step("format", &["fmt", "--all", "--check"])?;
+    step("lint", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
+    step("unit, property and command-line tests", &["test", "--workspace", "--exclude", "dbscale-e2e", "--all-targets"])?;
+    step("documentation tests", &["test", "--workspace", "--doc", "--quiet"])?;
+
+    let dir = assets::workspace().join("target/playground");
+    let _ = playground::down(&dir); // one that an interrupted run has left
+    timed("control plane", || playground::up(&dir, &[]))?;
+    let tests = (|| {
+        let origin = fs::read_to_string(dir.join("origin")).unwrap_or_default();
+        eprintln!("KubeDB's resource definitions: {}", if origin == "Real" { "the real ones" } else { "made from the catalog" });
+        if env::var_os("DBSCALE_REQUIRE_KUBEDB_DATA").is_some() && origin != "Real" {
+            bail!("DBSCALE_REQUIRE_KUBEDB_DATA is set, and the real definitions were not used: set KUBEDB_DATA");
+        }
+        // One process at a time, so that the two cores are the tests' own.
+        let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
+        let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
+        timed("end-to-end tests", || cargo(&["test", "--package", "dbscale-e2e"], &set))
+    })();
+    playground::down(&dir)?;
+    tests?;
+    eprintln!("all steps passed in {:.0} s", all.elapsed().as_secs_f32());
+    Ok(())
+}
+
+fn step(name: &str, arguments: &[&str]) -> Result<()> {
+    timed(name, || cargo(arguments, &[]))
+}
+
+fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+    eprintln!("==> {name}");
+    let began = Instant::now();
+    work().with_context(|| format!("step '{name}' failed"))?;
+    eprintln!("    {name}: {:.0} s", began.elapsed().as_secs_f32());
+    Ok(())
+}
+
+fn cargo(arguments: &[&str], set: &[(&str, String)]) -> Result<()> {
+    let status = Command::new(env!("CARGO"))
+        .current_dir(assets::workspace())
+        .args(arguments)
+        .envs(set.iter().map(|(k, v)| (k, v)))
+        .status()
+        .context("could not run cargo")?;
+    if status.success() { Ok(()) } else { bail!("cargo {} ended with {status}", arguments.join(" ")) }
+}

@@ -1,0 +1,155 @@
+//! What the end-to-end tests share: the running playground, a namespace a test, kubectl, and waiting for conditions.
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The playground of this run, made by `cargo xtask test` or `cargo xtask up`.
+///
+/// # Panics
+/// Where `DBSCALE_PLAYGROUND` does not name one: a test that cannot run must not look as if it had.
+#[must_use]
+pub fn playground() -> PathBuf {
+    let dir = std::env::var_os("DBSCALE_PLAYGROUND").map(PathBuf::from);
+    dir.expect("set DBSCALE_PLAYGROUND to the folder of `cargo xtask up --dir …`, or run `cargo xtask test`")
+}
+
+/// A namespace of one test, deleted at its end.
+pub struct World {
+    /// Its name.
+    pub namespace: String,
+}
+
+/// What a command answered.
+pub struct Answer {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said.
+    pub stderr: String,
+}
+
+impl World {
+    /// Makes a namespace.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let world = Self { namespace: format!("{name}-{}-{count}", std::process::id()) };
+        world.must(&["create", "namespace", &world.namespace]);
+        world
+    }
+
+    /// Runs kubectl.
+    ///
+    /// # Panics
+    /// Where kubectl cannot be started.
+    #[must_use]
+    pub fn kubectl(&self, arguments: &[&str]) -> Answer {
+        let output = self.command(arguments).output().expect("kubectl starts");
+        Answer::of(&output)
+    }
+
+    /// Runs kubectl, which must succeed; answers what it printed.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub fn must(&self, arguments: &[&str]) -> String {
+        let answer = self.kubectl(arguments);
+        assert_eq!(answer.code, 0, "kubectl {}: {}", arguments.join(" "), answer.stderr);
+        answer.stdout
+    }
+
+    /// Runs `kubectl dbscale` in the namespace.
+    #[must_use]
+    pub fn dbscale(&self, arguments: &[&str]) -> Answer {
+        let mut all = vec!["dbscale"];
+        all.extend(arguments);
+        all.extend(["-n", self.namespace.as_str()]);
+        self.kubectl(&all)
+    }
+
+    /// Creates an object.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub fn create(&self, object: &Value) {
+        let folder = playground().join("manifests");
+        std::fs::create_dir_all(&folder).expect("the playground can be written");
+        let name = object["metadata"]["name"].as_str().unwrap_or("object");
+        let file = folder.join(format!("{}-{name}.json", self.namespace));
+        std::fs::write(&file, object.to_string()).expect("the playground can be written");
+        self.must(&["create", "--validate=false", "-n", &self.namespace, "-f", &file.display().to_string()]);
+    }
+
+    /// One value of an object in the namespace; empty where there is none.
+    #[must_use]
+    pub fn value(&self, object: &str, path: &str) -> String {
+        let path = format!("jsonpath={{{path}}}");
+        self.kubectl(&["get", "-n", &self.namespace, object, "-o", &path]).stdout.trim().to_owned()
+    }
+
+    /// Waits until a value is as wanted.
+    ///
+    /// # Panics
+    /// Where it does not become so in time.
+    pub fn until(&self, object: &str, path: &str, wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let value = self.value(object, path);
+            if value == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{object} {path} is '{value}', not '{wanted}'");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// How many OpsRequests of a kind there are.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> usize {
+        self.must(&["get", "-n", &self.namespace, kind, "-o", "name"]).lines().count()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let dir = playground();
+        let bin = dir.join("bin");
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new(bin.join("kubectl"));
+        command.args(arguments).env("PATH", path).env("KUBECONFIG", dir.join("kubeconfig")).stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        // Its end takes seconds, and nobody waits for it.
+        let _ = self.command(&["delete", "namespace", &self.namespace, "--wait=false"]).output();
+    }
+}
+
+impl Answer {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// What was printed, as JSON.
+    ///
+    /// # Panics
+    /// Where it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}\n{}", self.stdout, self.stderr))
+    }
+}

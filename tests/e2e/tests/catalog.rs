@@ -1,0 +1,127 @@
+//! Every engine, topology, component and operation of the catalog: the API server takes the OpsRequest, strictly, and
+//! gives it back as it was sent.
+#![allow(missing_docs, reason = "tests explain themselves")]
+
+use dbscale_cluster::apply::{Created, Write};
+use dbscale_cluster::connect::{Connect, connect};
+use dbscale_cluster::read::operations_path;
+use dbscale_core::catalog::{Catalog, Component, Engine, Pointer, Topology, When};
+use dbscale_core::database::Database;
+use dbscale_core::facts::{Facts, Known};
+use dbscale_core::plan::{Intent, Plan, Stamp, Step, StorageVia, plan};
+use dbscale_e2e::playground;
+use serde_json::{Value, json};
+
+/// An object of a topology in which every component exists and has something.
+fn object(engine: &Engine, topology: &Topology, version: &str) -> Value {
+    let mut object = json!({
+        "apiVersion": format!("kubedb.com/{version}"), "kind": engine.kind,
+        "metadata": {"name": "db", "namespace": "default"}, "spec": {},
+    });
+    let set = |object: &mut Value, at: &Pointer, value: Value| at.of_item("one").set(object, value);
+    for component in engine.components_of(topology) {
+        for count in [&component.replicas, &component.shards].into_iter().flatten() {
+            if let Some(at) = &count.at {
+                set(&mut object, at, json!(count.min.unwrap_or(1).max(3)));
+            }
+        }
+        if let Some(at) = component.storage.as_ref().and_then(|s| s.at.as_ref()) {
+            set(&mut object, &at.field("resources").field("requests").field("storage"), json!("10Gi"));
+        }
+        if let Some(at) = component.resources.as_ref().and_then(|r| r.at.as_ref()).and_then(|at| at.of(version)) {
+            set(&mut object, at, json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}));
+        }
+        if let Some(exists) = &component.exists
+            && exists.get(&object).is_none()
+        {
+            exists.set(&mut object, json!({}));
+        }
+    }
+    for when in &topology.when {
+        match when {
+            When::Present { present } if present.get(&object).is_none() => present.set(&mut object, json!({"name": "x"})),
+            When::Is { at, is, .. } => at.set(&mut object, json!(is)),
+            When::Present { .. } | When::Absent { .. } => {}
+        }
+    }
+    object
+}
+
+fn intents(component: &Component) -> Vec<Intent> {
+    let asks = |c: &Option<dbscale_core::catalog::Count>| c.as_ref().is_some_and(|c| c.ask.is_some());
+    let mut intents = Vec::new();
+    if asks(&component.replicas) {
+        intents.push(Intent { replicas: Some(5), ..Intent::default() });
+    }
+    if asks(&component.shards) {
+        intents.push(Intent { shards: Some(5), ..Intent::default() });
+    }
+    if component.resources.as_ref().is_some_and(|r| r.ask.is_some()) {
+        let (cpu, memory) = ("2".parse().ok(), "4Gi".parse().ok());
+        intents.push(Intent { cpu, memory, vertical_mode: Some("Restart".to_owned()), ..Intent::default() });
+    }
+    if component.storage.as_ref().is_some_and(|s| s.ask.is_some()) {
+        intents.push(Intent { storage: "50Gi".parse().ok(), via: StorageVia::OpsRequest, ..Intent::default() });
+    }
+    intents
+}
+
+fn planned(engine: &'static Engine, object: &Value, intent: &Intent) -> Result<Plan, String> {
+    let facts = Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() };
+    let stamp = Stamp { unix_seconds: 1_763_937_600, request_id: "test".to_owned(), requested_by: None, name: None };
+    plan(&facts, intent, &stamp).map_err(|e| format!("{e:?}"))
+}
+
+#[tokio::test]
+async fn every_operation_of_the_catalog_is_taken_and_kept_whole() {
+    let options = Connect { kubeconfig: Some(playground().join("kubeconfig")), ..Connect::default() };
+    let cluster = connect(&options).await.unwrap();
+    let write = Write { dry_run: true, field_manager: "test".to_owned() };
+    let (mut sent, mut wrong) = (0, Vec::new());
+    for engine in Catalog::builtin().engines() {
+        for topology in &engine.topologies {
+            for version in &engine.versions {
+                let object = object(engine, topology, version);
+                let database = Database::of(engine, &object);
+                let place = format!("{} {} {version}", engine.name, topology.name);
+                if database.topology.map(|t| &t.name) != Some(&topology.name) {
+                    wrong.push(format!("{place}: read as {:?}", database.topology.map(|t| &t.name)));
+                    continue;
+                }
+                for view in &database.components {
+                    for mut intent in intents(view.component) {
+                        intent.component = Some(view.name());
+                        let place = format!("{place} {} {intent:?}", view.name());
+                        let plan = match planned(engine, &object, &intent) {
+                            Ok(plan) => plan,
+                            Err(error) => {
+                                wrong.push(format!("{place}: {error}"));
+                                continue;
+                            }
+                        };
+                        if plan.is_refused() {
+                            wrong.push(format!("{place}: its own rules refuse it: {:?}", plan.findings));
+                        }
+                        let Some(Step::Request(step)) = plan.steps.first() else {
+                            wrong.push(format!("{place}: no step"));
+                            continue;
+                        };
+                        sent += 1;
+                        let path = operations_path(engine, Some("default"));
+                        match cluster.create(&path, &step.object, &write).await {
+                            Ok(Created::Ours(kept)) => {
+                                let ours = step.object["spec"].as_object().unwrap();
+                                let lost = ours.iter().find(|(key, value)| kept["spec"].get(key.as_str()) != Some(value));
+                                wrong.extend(lost.map(|l| format!("{place}: sent {l:?}, kept {}", kept["spec"])));
+                            }
+                            Ok(Created::Taken) => wrong.push(format!("{place}: taken")),
+                            Err(failure) => wrong.push(format!("{place}: {failure}")),
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {sent} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(sent > 250, "only {sent} operations were tried");
+}
