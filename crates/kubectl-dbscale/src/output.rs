@@ -15,9 +15,12 @@ use crate::cli::Output;
 use crate::outcome::{Failure, Operation, Outcome};
 use crate::run::failure::EXIT_TIMEOUT;
 
-const RED: Style = AnsiColor::Red.on_default();
-const YELLOW: Style = AnsiColor::Yellow.on_default();
-const GREEN: Style = AnsiColor::Green.on_default();
+/// Refused, and what a change takes away.
+pub const RED: Style = AnsiColor::Red.on_default();
+/// Warned.
+pub const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// Done, and what a change brings.
+pub const GREEN: Style = AnsiColor::Green.on_default();
 
 /// Writes a line to stdout, as `println!` does, but see [`line_out`].
 macro_rules! data {
@@ -96,8 +99,19 @@ pub fn single(outcome: &Outcome) {
 /// Tells the warnings of an outcome.
 pub fn warnings(outcome: &Outcome) {
     for warning in &outcome.warnings {
-        eprintln!("{YELLOW}warning{YELLOW:#}: {warning}");
+        self::warning(warning);
     }
+}
+
+/// Tells a warning.
+pub fn warning(text: &str) {
+    eprintln!("{YELLOW}warning{YELLOW:#}: {text}");
+}
+
+/// A failure in the machine's form.
+#[must_use]
+pub fn error_of(failure: &Failure) -> Value {
+    json!({"rule": failure.rule, "message": failure.message, "exit_code": failure.exit_code})
 }
 
 /// How many failures of several are told in full; `-o json` holds them all.
@@ -121,14 +135,13 @@ fn verdict(outcome: &Outcome) -> (&'static str, Style) {
 pub fn row(outcome: &Outcome) {
     let name = format!("{}/{}", outcome.namespace, outcome.name);
     let (word, style) = verdict(outcome);
-    let what = match &outcome.failure {
-        Some(failure) => failure.rule.clone().unwrap_or_else(|| first_line(&failure.message)),
-        None => {
-            let names = outcome.operations.iter().map(|o| o.ops_request_name.as_deref().unwrap_or("storage"));
-            let dry = outcome.operations.first().and_then(|o| o.dry_run.as_ref());
-            let dry = dry.map(|d| format!(" ({d} dry run)")).unwrap_or_default();
-            format!("{}{dry}", names.collect::<Vec<_>>().join(", "))
-        }
+    let what = if let Some(failure) = &outcome.failure {
+        failure.rule.clone().unwrap_or_else(|| first_line(&failure.message))
+    } else {
+        let names = outcome.operations.iter().map(|o| o.ops_request_name.as_deref().unwrap_or("storage"));
+        let dry = outcome.operations.first().and_then(|o| o.dry_run.as_ref());
+        let dry = dry.map(|d| format!(" ({d} dry run)")).unwrap_or_default();
+        format!("{}{dry}", names.collect::<Vec<_>>().join(", "))
     };
     data!("{}", format!("{name:<30}  {style}{word:<9}{style:#}  {what}").trim_end());
 }
@@ -170,28 +183,31 @@ fn summary(outcome: &Outcome) {
     if outcome.differences.is_empty() {
         return;
     }
-    let sized = outcome.operations.iter().find(|o| o.size.is_some());
-    let size =
-        sized.and_then(|o| classes(&outcome.differences, o.size.as_deref()?, o.cpu.as_deref(), o.memory.as_deref()));
+    let size = outcome.operations.iter().find_map(|o| o.size.as_deref());
+    let size = size.map(|size| match present_class(&outcome.differences, size) {
+        Some(class) => format!("{class} → {size}"),
+        None => size.to_owned(),
+    });
     let changes: Vec<String> = size.into_iter().chain(outcome.differences.iter().map(change)).collect();
     let topology = if outcome.topology.is_empty() { String::new() } else { format!(" ({})", outcome.topology) };
     eprintln!("{}{topology}   {}", outcome.target(), changes.join("   "));
 }
 
-/// `db.t3.small → db.t3.medium`; nothing where no class has the present amounts. `cpu` and `memory` are the wanted ones.
+/// The size class that a database has now, told from what changes on the way to the class `wanted`.
 #[must_use]
-pub fn classes(differences: &[Difference], wanted: &str, cpu: Option<&str>, memory: Option<&str>) -> Option<String> {
-    let present = |field: &str, wanted: Option<&str>| {
-        let difference = differences.iter().find(|d| d.field == field);
-        difference.map_or(wanted, |d| d.before.as_deref())?.parse::<Quantity>().ok()
-    };
-    let (cpu, memory) = (present("cpu", cpu)?, present("memory", memory)?);
-    let family = wanted.rsplit_once('.').map_or(wanted, |(family, _)| family);
+pub fn present_class(differences: &[Difference], wanted: &str) -> Option<String> {
     let sizes = Sizes::built_in();
+    let class = sizes.find(wanted).ok()?;
+    // What does not change is there already.
+    let present = |field: &str, same: Quantity| {
+        let difference = differences.iter().find(|d| d.field == field);
+        difference.map_or(Some(same), |d| d.before.as_deref()?.parse().ok())
+    };
+    let (cpu, memory) = (present("cpu", class.cpu)?, present("memory", class.memory)?);
     // Several classes may have the same amounts; the one of the wanted family reads best.
-    let same = |c: &&SizeClass| c.cpu == cpu && c.memory == memory && c.name.starts_with(&format!("{family}."));
-    let before = sizes.iter().find(same).or_else(|| sizes.matching(cpu, memory))?;
-    (before.name != wanted).then(|| format!("{} → {wanted}", before.name))
+    let family = wanted.rsplit_once('.').map_or(wanted, |(family, _)| family);
+    let alike = |c: &&SizeClass| c.cpu == cpu && c.memory == memory && c.name.starts_with(&format!("{family}."));
+    sizes.iter().find(alike).or_else(|| sizes.matching(cpu, memory)).map(|c| c.name.clone())
 }
 
 /// `memory 2Gi → 4Gi`
@@ -275,50 +291,11 @@ pub fn json_of(outcome: &Outcome) -> Value {
         value["message"] = json!("already at the desired state");
     }
     if let Some(failure) = &outcome.failure {
-        value["error"] = json!({"rule": failure.rule, "message": failure.message, "exit_code": failure.exit_code});
+        value["error"] = error_of(failure);
     }
     value
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    fn outcome(names: &[&str]) -> Outcome {
-        let operation = |name: &&str| Operation {
-            ops_request_name: Some((*name).to_owned()),
-            ops_type: "VerticalScaling".to_owned(),
-            engine: "mongodb".to_owned(),
-            ..Operation::default()
-        };
-        Outcome {
-            engine: "mongodb".to_owned(),
-            namespace: "demo".to_owned(),
-            name: "my-db".to_owned(),
-            topology: String::new(),
-            differences: Vec::new(),
-            warnings: Vec::new(),
-            operations: names.iter().map(operation).collect(),
-            skipped: names.is_empty(),
-            failure: None,
-        }
-    }
-
-    #[rstest]
-    #[case::one(&["a"], "/ops_request_name", json!("a"))]
-    #[case::several_have_no_name_on_top(&["a", "b"], "/ops_requests/1/ops_request_name", json!("b"))]
-    #[case::none(&[], "/skipped", json!(true))]
-    fn shapes(#[case] names: &[&str], #[case] pointer: &str, #[case] wanted: Value) {
-        let value = json_of(&outcome(names));
-        assert_eq!(value.pointer(pointer), Some(&wanted));
-        assert_eq!(value.get("ops_request_name").is_some(), names.len() == 1);
-    }
-
-    #[test]
-    fn a_table_has_no_trailing_blanks() {
-        let text = table(&["A", "LONGER"], &[vec!["value".to_owned(), String::new()]]);
-        assert_eq!(text, "A      LONGER\nvalue\n");
-    }
-}
+#[path = "output_tests.rs"]
+mod tests;

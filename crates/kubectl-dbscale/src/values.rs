@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest duration that is read: a year. More is a slip, and would overflow a clock.
+const LONGEST: u64 = 365 * 24 * 3600;
+
 /// Reads a number of members or shards. Whether it makes sense is for the rules to say: 0 and -1 are read, too.
 ///
 /// # Errors
@@ -15,9 +18,10 @@ pub fn count(text: &str) -> Result<i64, String> {
 /// # Errors
 /// What to write.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("'{text}' is no duration: write 30s, 10m or 1h30m");
+    let wrong = || format!("'{text}' is no duration of at most a year: write 30s, 10m or 1h30m");
+    let bounded = |seconds: u64| if seconds <= LONGEST { Ok(Duration::from_secs(seconds)) } else { Err(wrong()) };
     if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(Duration::from_secs(seconds));
+        return bounded(seconds);
     }
     let (mut total, mut digits) = (0_u64, String::new());
     for c in text.chars() {
@@ -35,7 +39,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         total = number.checked_mul(unit).and_then(|s| total.checked_add(s)).ok_or_else(wrong)?;
         digits.clear();
     }
-    if digits.is_empty() && !text.is_empty() { Ok(Duration::from_secs(total)) } else { Err(wrong()) }
+    if digits.is_empty() && !text.is_empty() { bounded(total) } else { Err(wrong()) }
 }
 
 /// Checks a duration and keeps its text, as KubeDB wants it.
@@ -77,6 +81,7 @@ mod tests {
     #[case::word("soon", None)]
     #[case::no_unit("5m3", None)]
     #[case::empty("", None)]
+    #[case::a_century("876000h", None)]
     #[case::huge("99999999999999999999h", None)]
     fn durations(#[case] text: &str, #[case] seconds: Option<u64>) {
         assert_eq!(duration(text).ok().map(|d| d.as_secs()), seconds);

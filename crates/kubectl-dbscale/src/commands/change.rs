@@ -1,6 +1,7 @@
 //! The commands that change databases: from flags to a job, from outcomes to an answer.
 
 use std::io::{BufRead as _, IsTerminal as _};
+use std::time::Duration;
 
 use dbscale_cluster::Cluster;
 use dbscale_cluster::connect::{Connect, connect};
@@ -16,6 +17,9 @@ use crate::output::{self, data};
 use crate::run::failure::{self, usage};
 use crate::run::{self, Job, Subject};
 use crate::target::{self, Target};
+
+/// What `--request-timeout 0` means: in kubectl no limit, here still a bound.
+const NO_LIMIT: Duration = Duration::from_secs(3600);
 
 /// What a command line asks for, before any cluster was asked.
 pub struct Wanted {
@@ -140,7 +144,7 @@ pub async fn cluster(global: &Global) -> Result<Cluster, Failure> {
         kubeconfig: global.kubeconfig.clone(),
         context: global.context.clone(),
         impersonate: global.impersonate.clone(),
-        request_timeout: global.request_timeout,
+        request_timeout: global.request_timeout.map(|limit| if limit.is_zero() { NO_LIMIT } else { limit }),
         user_agent: format!("kubectl-dbscale/{}", env!("CARGO_PKG_VERSION")),
     };
     connect(&options).await.map_err(|error| failure::of_connect(&error))

@@ -1,7 +1,10 @@
 //! `plan`: what `set` would do, and nothing is changed.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
+use dbscale_core::catalog::{DATABASE_GROUP, OPS_GROUP};
+use dbscale_core::change::{HORIZONTAL, VERTICAL, VOLUME};
 use dbscale_core::database::{ComponentView, Database};
 use dbscale_core::plan::{Plan, Stamp, Step};
 use serde_json::{Value, json};
@@ -9,7 +12,7 @@ use serde_json::{Value, json};
 use super::change::{self, Wanted};
 use crate::cli::{Global, Output, PlanArgs};
 use crate::outcome::Failure;
-use crate::output::{self, data};
+use crate::output::{self, GREEN, RED, YELLOW, data};
 use crate::run::{self, Subject, failure};
 
 /// The exit code where there are steps, with `--exit-code`.
@@ -31,27 +34,46 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
             return code(failure.exit_code);
         }
     };
+    let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
     let (mut worst, mut steps, mut values) = (0, 0, Vec::new());
     for (index, subject) in subjects.iter().enumerate() {
         let stamp = run::stamp(&wanted.job, user.clone(), index);
+        subject.warnings.iter().for_each(|w| output::warning(w));
         match planned(subject, &wanted, &stamp) {
             Ok(plan) => {
                 steps += plan.steps.len();
                 match (global.output, subject.database()) {
                     (Some(Output::Json | Output::Yaml), _) => values.push(machine(subject, &plan)),
-                    (_, Some(database)) => screen(database, &plan, args),
+                    (Some(Output::Name), _) => plan.steps.iter().for_each(|s| data!("{}", resource(subject, s))),
+                    (form, Some(database)) => {
+                        if index > 0 {
+                            data!("");
+                        }
+                        screen(database, subject, &plan, args);
+                        if form == Some(Output::Wide) {
+                            objects(&plan);
+                        }
+                        data!("\nNothing has been changed.{}", again(database, &plan, args, global));
+                    }
                     _ => {}
                 }
             }
             Err(failure) => {
                 output::failed(&format!("{}/{}", subject.engine.name, subject.name), &failure);
                 worst = worst.max(failure.exit_code);
+                values.push(json!({
+                    "engine": subject.engine.name, "namespace": subject.namespace, "name": subject.name,
+                    "error": output::error_of(&failure),
+                }));
             }
         }
     }
-    if let (Some(form), false) = (global.output, values.is_empty()) {
-        let value = if values.len() == 1 { values.remove(0) } else { json!({"results": values}) };
-        output::machine(form, &value);
+    if let Some(form @ (Output::Json | Output::Yaml)) = global.output {
+        match values.as_slice() {
+            [_] if single && worst > 0 => {} // the error stands on stderr
+            [only] if single => output::machine(form, only),
+            several => output::machine(form, &json!({"results": several})),
+        }
     }
     match (worst, args.exit_code) {
         (0, true) if steps > 0 => STEPS,
@@ -79,7 +101,29 @@ fn machine(subject: &Subject, plan: &Plan) -> Value {
     })
 }
 
-fn screen(database: &Database, plan: &Plan, args: &PlanArgs) {
+fn resource(subject: &Subject, step: &Step) -> String {
+    match step {
+        Step::Request(r) => {
+            let name = r.object["metadata"]["name"].as_str().unwrap_or_default();
+            format!("{}.{OPS_GROUP}/{name}", subject.engine.ops_kind().to_lowercase())
+        }
+        Step::Patch(_) => format!("{}.{DATABASE_GROUP}/{}", subject.engine.kind.to_lowercase(), subject.name),
+    }
+}
+
+/// The exact objects and patches, with `-o wide`.
+fn objects(plan: &Plan) {
+    for (index, step) in plan.steps.iter().enumerate() {
+        let value = match step {
+            Step::Request(r) => r.object.clone(),
+            Step::Patch(p) => json!(p.patch),
+        };
+        data!("\n# step {}", index + 1);
+        output::machine(Output::Yaml, &value);
+    }
+}
+
+fn screen(database: &Database, subject: &Subject, plan: &Plan, args: &PlanArgs) {
     let title = database.topology.map_or("unknown topology", |t| t.title.as_str());
     let phase = if database.phase.is_empty() { "no phase yet" } else { &database.phase };
     data!("{} in {} · {title} · {phase}\n", database.target(), database.namespace);
@@ -87,38 +131,98 @@ fn screen(database: &Database, plan: &Plan, args: &PlanArgs) {
         data!("  Already at the desired state: nothing to do.");
         return;
     }
-    let width = plan.differences.iter().filter_map(|d| d.before.as_ref()).map(String::len).max().unwrap_or(4);
-    for d in &plan.differences {
-        let undone = if d.irreversible { "   cannot be undone" } else { "" };
-        data!("  {:<9} {:<width$}  →  {}{undone}", d.field, d.before.as_deref().unwrap_or("none"), d.after);
+    let rows = rows(plan, args);
+    let width = |cell: fn(&Row) -> &String| rows.iter().map(|r| cell(r).chars().count()).max().unwrap_or(0);
+    let (before, after) = (width(|r| &r.before), width(|r| &r.after));
+    for r in &rows {
+        let line = format!(
+            "  {:<9}  {RED}{:<before$}{RED:#}  →  {GREEN}{:<after$}{GREEN:#}  {YELLOW}{}{YELLOW:#}",
+            r.field, r.before, r.after, r.note
+        );
+        data!("{}", if r.note.is_empty() { line.trim_end().to_owned() } else { line });
     }
     data!("\nSteps");
     for (index, step) in plan.steps.iter().enumerate() {
-        let (what, on, consequence) = consequence(database, plan, step);
+        let (what, on, consequence) = consequence(database, subject, plan, step);
         data!("  {}  {what:<17}  {on:<22}  {consequence}", index + 1);
     }
-    if plan.steps.iter().filter(|s| matches!(s, Step::Request(_))).count() > 1 {
-        data!("\nOne request for each, because KubeDB acts on one stanza a request and drops");
-        data!("the other silently (stanza/ignored).");
+    let scales = |s: &&Step| matches!(s, Step::Request(r) if r.ops_type != VOLUME.ops_type);
+    if plan.steps.iter().filter(scales).count() > 1 {
+        data!("\nTwo requests, because KubeDB acts on one stanza a request and drops the other");
+        data!("silently (stanza/ignored).");
     }
-    for finding in plan.findings.iter().filter(|f| !f.refuses()) {
-        data!("\nwarning: {finding}");
-    }
-    data!("\nNothing has been changed. Do it: {}", command(database, args));
+    plan.findings.iter().filter(|f| !f.refuses()).for_each(|f| output::warning(&f.to_string()));
 }
 
-fn consequence(database: &Database, plan: &Plan, step: &Step) -> (&'static str, String, String) {
+/// A line of the difference.
+struct Row {
+    field: &'static str,
+    before: String,
+    after: String,
+    note: String,
+}
+
+/// The differences; a size class stands for its amounts, which follow it.
+fn rows(plan: &Plan, args: &PlanArgs) -> Vec<Row> {
+    let find = |field: &str| plan.differences.iter().find(|d| d.field == field);
+    let mut rows: Vec<Row> = plan
+        .differences
+        .iter()
+        .filter(|d| args.set.size.size.is_none() || !["cpu", "memory"].contains(&d.field))
+        .map(|d| Row {
+            field: d.field,
+            before: d.before.clone().unwrap_or_else(|| "none".to_owned()),
+            after: d.after.clone(),
+            note: if d.irreversible { "cannot be undone".to_owned() } else { String::new() },
+        })
+        .collect();
+    if let (Some(size), true) = (&args.set.size.size, find("cpu").or(find("memory")).is_some()) {
+        let class = output::present_class(&plan.differences, size);
+        let note: Vec<String> = ["cpu", "memory"].into_iter().filter_map(find).map(output::change).collect();
+        let before = class.unwrap_or_else(|| "no class".to_owned());
+        rows.push(Row { field: "size", before, after: size.clone(), note: note.join(", ") });
+    }
+    // As a person reads it: members, size, and at the end what cannot be undone.
+    rows.sort_by_key(|r| ["shards", "replicas", "size", "cpu", "memory", "storage"].iter().position(|f| *f == r.field));
+    rows
+}
+
+fn consequence(database: &Database, subject: &Subject, plan: &Plan, step: &Step) -> (&'static str, String, String) {
     let view = database.components.iter().find(|c| c.name() == plan.component);
-    let members = view.and_then(ComponentView::replicas).unwrap_or(1);
+    let wanted = |field: &str, present: Option<i64>| {
+        let difference = plan.differences.iter().find(|d| d.field == field);
+        difference.and_then(|d| d.after.parse().ok()).or(present).unwrap_or(1)
+    };
+    let (replicas, shards) = (view.and_then(ComponentView::replicas), view.and_then(ComponentView::shards));
+    let now = replicas.unwrap_or(1) * shards.unwrap_or(1);
+    let then: i64 = wanted("replicas", replicas) * wanted("shards", shards);
+    let pods = |n: i64| if n == 1 { "1 pod".to_owned() } else { format!("{n} pods") };
     match step {
-        Step::Patch(p) => ("Patch", database.target(), format!("{} volumes grow, online", p.claims.len())),
+        Step::Patch(p) => {
+            let mut classes: Vec<&str> = subject.facts.claims.iter().filter_map(|c| c.class.as_deref()).collect();
+            classes.dedup();
+            let class = match classes.as_slice() {
+                [class] => format!(", class \"{class}\""),
+                _ => String::new(),
+            };
+            let text = match p.claims.len() {
+                _ if p.reverts => "the object goes back to what its volumes have".to_owned(),
+                0 => "no claim is known that has to grow".to_owned(),
+                1 => format!("1 volume grows{class}, online"),
+                n => format!("{n} volumes grow{class}, online"),
+            };
+            ("Patch", database.target(), text)
+        }
         Step::Request(r) => {
-            let counts =
-                plan.differences.iter().filter(|d| ["replicas", "shards"].contains(&d.field)).map(output::change);
+            let grows = plan.steps.iter().any(|s| matches!(s, Step::Patch(p) if !p.reverts));
             let text = match r.ops_type {
-                "VerticalScaling" if members == 1 => "1 pod restarts".to_owned(),
-                "VerticalScaling" => format!("{members} pods restart, one by one"),
-                "HorizontalScaling" => counts.collect::<Vec<_>>().join(", "),
+                t if t == VERTICAL.ops_type && then == 1 => "1 pod restarts".to_owned(),
+                t if t == VERTICAL.ops_type => format!("{} restart, one by one", pods(then)),
+                t if t == HORIZONTAL.ops_type && then > now && grows => {
+                    format!("{} more; their volumes are grown after", pods(then - now))
+                }
+                t if t == HORIZONTAL.ops_type && then > now => format!("{} more", pods(then - now)),
+                t if t == HORIZONTAL.ops_type => format!("{} less", pods(now - then)),
                 _ => "KubeDB grows the volumes".to_owned(),
             };
             (r.ops_type, database.engine.ops_kind(), text)
@@ -126,20 +230,36 @@ fn consequence(database: &Database, plan: &Plan, step: &Step) -> (&'static str, 
     }
 }
 
-fn command(database: &Database, args: &PlanArgs) -> String {
-    let mut text = format!("kubectl dbscale set {} -n {}", database.target(), database.namespace);
+/// The command that does it, with every flag that makes a difference.
+fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> String {
+    if plan.steps.is_empty() {
+        return String::new();
+    }
+    let mut text = format!(" Do it: kubectl dbscale set {} -n {}", database.target(), database.namespace);
     let set = &args.set;
+    let path = |path: Option<&PathBuf>| path.map(|p| p.display().to_string());
     let flags = [
+        ("context", global.context.clone()),
+        ("kubeconfig", path(global.kubeconfig.as_ref())),
+        ("as", global.impersonate.clone()),
         ("component", set.change.component.clone()),
         ("shards", set.count.shards.map(|n| n.to_string())),
         ("replicas", set.count.replicas.map(|n| n.to_string())),
         ("size", set.size.size.clone()),
+        ("sizes", path(set.size.sizes.as_ref())),
         ("cpu", set.size.cpu.clone()),
         ("memory", set.size.memory.clone()),
         ("storage", set.storage.clone()),
+        ("apply", set.change.apply.clone()),
+        ("timeout", set.change.timeout.clone()),
+        ("max-retries", set.change.max_retries.map(|n| n.to_string())),
     ];
     for (flag, value) in flags.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
         let _ = write!(text, " --{flag} {value}");
     }
     text
 }
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

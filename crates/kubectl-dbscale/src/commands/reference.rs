@@ -125,7 +125,9 @@ pub fn sizes(file: Option<&PathBuf>, form: Option<Output>) -> Result<(), Failure
         return Ok(());
     }
     if form == Some(Output::Name) {
-        sizes.iter().for_each(|c| data!("{}", c.name));
+        for class in &sizes {
+            data!("{}", class.name);
+        }
         return Ok(());
     }
     let row = |c: &SizeClass| {
@@ -151,7 +153,9 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
         if let Some(form @ (Output::Json | Output::Yaml)) = form {
             output::machine(form, &rules::RULES.iter().map(|r| json(r)).collect());
         } else if form == Some(Output::Name) {
-            rules::RULES.iter().for_each(|r| data!("{}", r.id));
+            for rule in rules::RULES {
+                data!("{}", rule.id);
+            }
         } else {
             let row = |r: &&Rule| vec![r.id.to_string(), word(r.severity).to_owned()];
             let rows: Vec<Vec<String>> = rules::RULES.iter().map(row).collect();
