@@ -1,6 +1,9 @@
 //! The log on stderr: events with fixed names, silent unless asked for.
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::cli::{Global, LogFormat};
 
@@ -11,9 +14,15 @@ pub fn start(global: &Global) {
         (LogFormat::Json, false) => LevelFilter::INFO,
         (LogFormat::Text, false) => return,
     };
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level);
+    // Of other crates only what is wrong: their chatter would bury the events.
+    let ours = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("kubectl_dbscale", level)
+        .with_target("dbscale", level);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let registry = tracing_subscriber::registry();
     match global.log_format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
-        LogFormat::Text => log.init(),
+        LogFormat::Json => registry.with(lines.json().flatten_event(true).with_filter(ours)).init(),
+        LogFormat::Text => registry.with(lines.with_filter(ours)).init(),
     }
 }

@@ -188,7 +188,17 @@ pub async fn run(wanted: Wanted, global: &Global) -> u8 {
     let (cluster, subjects, user) = match ready.await {
         Ok(ready) => ready,
         Err(failure) => {
-            tracing::error!(error = failure.message, backtrace = failure.chain.join(": "), "scaling_operation_failed");
+            for target in &wanted.targets {
+                tracing::error!(
+                    name = target.name,
+                    engine = target.engine.name,
+                    replicas = wanted.job.intent.replicas,
+                    size = wanted.job.intent.size,
+                    error = failure.message,
+                    backtrace = failure.chain.join(": "),
+                    "scaling_operation_failed"
+                );
+            }
             output::failed("", &failure);
             return failure.exit_code;
         }
