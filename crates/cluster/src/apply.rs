@@ -64,26 +64,26 @@ impl Cluster {
     /// [`Kind::Conflict`] where a test does not hold any more; else what the server says.
     pub async fn patch_guarded(
         &self,
-        path: &str,
+        object: &str,
         patch: &json_patch::Patch,
         id: &str,
         write: &Write,
     ) -> Result<Value, ApiFailure> {
         let body = serde_json::to_vec(patch).unwrap_or_default();
-        let call = Call::patch(path, "application/json-patch+json", body)
+        let call = Call::patch(object, "application/json-patch+json", body)
             .query("fieldManager", Some(&write.field_manager))
             .query("fieldValidation", Some("Strict"))
             .query("dryRun", write.dry_run.then_some("All"));
         let answer = self.call_noting(&call).await;
         let mut failure = match answer.value {
-            Ok(patched) => return Ok(patched),
+            Ok(object) => return Ok(object),
             Err(failure) => failure,
         };
         let tested = failure.code == 422
             && failure.message.contains("the server rejected our request due to an error in our request");
         let tested = tested || failure.message.contains("testing value") || failure.message.contains("test failed");
         if answer.maybe_acted && (tested || failure.may_pass()) && !write.dry_run {
-            let there = self.call(&Call::get(path)).await?;
+            let there = self.call(&Call::get(object)).await?;
             if request_id(&there) == Some(id) {
                 return Ok(there);
             }

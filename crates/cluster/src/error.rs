@@ -112,7 +112,6 @@ impl ApiFailure {
             (_, "AlreadyExists") => Kind::AlreadyExists,
             (409, _) => Kind::Conflict,
             (429, _) => Kind::TooMany,
-            (504, _) => Kind::Server,
             (500.., _) => Kind::Server,
             _ => Kind::Invalid,
         };

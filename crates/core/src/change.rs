@@ -289,27 +289,27 @@ fn unknown_fields(engine: &Engine, spec: &Value) -> Vec<String> {
     let mut unknown = Vec::new();
     for stanza in STANZAS {
         if let Some(value) = spec.get(stanza.field) {
-            walk(stanza.field.to_owned(), value, &known, &mut unknown);
+            walk(stanza.field, value, &known, &mut unknown);
         }
     }
     unknown
 }
 
-fn walk(path: String, value: &Value, known: &[String], unknown: &mut Vec<String>) {
-    let below = |k: &String| k.strip_prefix(&path).is_some_and(|rest| rest.starts_with('.'));
-    if known.contains(&path) {
+fn walk(path: &str, value: &Value, known: &[String], unknown: &mut Vec<String>) {
+    let below = |k: &String| k.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
+    if known.iter().any(|k| k == path) {
         return; // all that is below belongs to it
     }
     match value {
         Value::Null => {}
         Value::Object(fields) if known.iter().any(below) => {
             for (name, value) in fields {
-                walk(format!("{path}.{name}"), value, known, unknown);
+                walk(&format!("{path}.{name}"), value, known, unknown);
             }
         }
         Value::Array(items) if known.iter().any(below) => {
             for field in items.iter().filter_map(Value::as_object).flatten().filter(|(name, _)| *name != "name") {
-                walk(format!("{path}.{}", field.0), field.1, known, unknown);
+                walk(&format!("{path}.{}", field.0), field.1, known, unknown);
             }
         }
         // A stanza that the engine does not have at all is told by other rules.

@@ -51,16 +51,19 @@ impl ControlPlane {
         };
         plane.write_files()?;
         let etcd = format!("http://127.0.0.1:{client_port}");
-        plane.spawn("etcd", &[
-            format!("--data-dir={}", plane.path("etcd")),
-            format!("--listen-client-urls={etcd}"),
-            format!("--advertise-client-urls={etcd}"),
-            format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"),
-            format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer_port}"),
-            format!("--initial-cluster=default=http://127.0.0.1:{peer_port}"),
-            "--unsafe-no-fsync=true".to_owned(),
-            "--log-level=error".to_owned(),
-        ])?;
+        plane.spawn(
+            "etcd",
+            &[
+                format!("--data-dir={}", plane.path("etcd")),
+                format!("--listen-client-urls={etcd}"),
+                format!("--advertise-client-urls={etcd}"),
+                format!("--listen-peer-urls=http://127.0.0.1:{peer_port}"),
+                format!("--initial-advertise-peer-urls=http://127.0.0.1:{peer_port}"),
+                format!("--initial-cluster=default=http://127.0.0.1:{peer_port}"),
+                "--unsafe-no-fsync=true".to_owned(),
+                "--log-level=error".to_owned(),
+            ],
+        )?;
         plane.spawn("kube-apiserver", &plane.apiserver_flags(&etcd, api_port))?;
         plane.guard()?;
         plane.wait_ready().await?;

@@ -103,9 +103,18 @@ async fn served(client: &Client, count: usize) -> Result<()> {
 fn made() -> Vec<(String, &'static str, Vec<u8>)> {
     let engines = Catalog::builtin().engines();
     let mut definitions: Vec<Value> = engines.flat_map(|engine| [database(engine), operation(engine)]).collect();
-    definitions.push(definition("apps.k8s.appscode.com", "PetSet", "petsets", &[], vec![("v1", json!({
-        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
-    }))]));
+    definitions.push(definition(
+        "apps.k8s.appscode.com",
+        "PetSet",
+        "petsets",
+        &[],
+        vec![(
+            "v1",
+            json!({
+                "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+            }),
+        )],
+    ));
     let name = |d: &Value| d["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     definitions.iter().map(|d| (name(d), "application/json", d.to_string().into_bytes())).collect()
 }

@@ -45,7 +45,8 @@ fn class(name: &str, expands: bool, default: bool) -> Value {
 }
 
 async fn post(client: &Client, path: &str, object: &Value) -> Result<()> {
-    let request = http::Request::post(path).header("content-type", "application/json").body(object.to_string().into_bytes())?;
+    let request =
+        http::Request::post(path).header("content-type", "application/json").body(object.to_string().into_bytes())?;
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     client.request_text(request).await.with_context(|| format!("could not create {name}"))?;
     Ok(())

@@ -55,11 +55,15 @@ impl Demo<'_> {
 
         say("More members: 3 to 5");
         self.show(0, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "5", "--wait"])?;
-        let five = ["get", "pods", "-l", "app.kubernetes.io/instance=my-db", "-o", "jsonpath={.items[*].metadata.name}"];
+        let five =
+            ["get", "pods", "-l", "app.kubernetes.io/instance=my-db", "-o", "jsonpath={.items[*].metadata.name}"];
         self.until(&five, "my-db-0 my-db-1 my-db-2 my-db-3 my-db-4")?;
 
         say("Both at once: KubeDB would drop one of two wishes in a request, so two requests are made");
-        self.show(0, &["kubectl", "dbscale", "set", "postgres/crm", "--replicas", "3", "--size", "db.t3.large", "--wait"])?;
+        self.show(
+            0,
+            &["kubectl", "dbscale", "set", "postgres/crm", "--replicas", "3", "--size", "db.t3.large", "--wait"],
+        )?;
         self.until(&["get", "postgres", "crm", "-o", "jsonpath={.spec.replicas}"], "3")?;
 
         say("More storage: 20Gi to 50Gi, first as a plan");

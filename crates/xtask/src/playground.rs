@@ -35,7 +35,14 @@ pub fn up(dir: &Path, without: &[String]) -> Result<()> {
     }
     let log = fs::File::create(dir.join("serve.log"))?;
     let mut serve = Command::new(std::env::current_exe()?);
-    serve.arg("serve").arg("--dir").arg(&dir).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    serve
+        .arg("serve")
+        .arg("--dir")
+        .arg(&dir)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0);
     if without.iter().any(|w| w == "simulator") {
         serve.arg("--without-simulator");
     }
@@ -52,7 +59,12 @@ pub fn up(dir: &Path, without: &[String]) -> Result<()> {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    eprintln!("ready after {:.0} s: export KUBECONFIG={}/kubeconfig PATH={}/bin:$PATH", began.elapsed().as_secs_f32(), dir.display(), dir.display());
+    eprintln!(
+        "ready after {:.0} s: export KUBECONFIG={}/kubeconfig PATH={}/bin:$PATH",
+        began.elapsed().as_secs_f32(),
+        dir.display(),
+        dir.display()
+    );
     Ok(())
 }
 
@@ -61,7 +73,8 @@ pub fn down(dir: &Path) -> Result<()> {
     let pid = fs::read_to_string(dir.join("pid")).with_context(|| format!("nothing runs in {}", dir.display()))?;
     let status = Command::new("kill").arg("-TERM").arg(pid.trim()).status().context("could not run kill")?;
     let began = Instant::now();
-    while status.success() && Path::new("/proc").join(pid.trim()).exists() && began.elapsed() < Duration::from_secs(30) {
+    while status.success() && Path::new("/proc").join(pid.trim()).exists() && began.elapsed() < Duration::from_secs(30)
+    {
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;

@@ -14,7 +14,10 @@ pub fn run() -> Result<()> {
     let all = Instant::now();
     step("format", &["fmt", "--all", "--check"])?;
     step("lint", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    step("unit, property and command-line tests", &["test", "--workspace", "--exclude", "dbscale-e2e", "--all-targets"])?;
+    step(
+        "unit, property and command-line tests",
+        &["test", "--workspace", "--exclude", "dbscale-e2e", "--all-targets"],
+    )?;
     step("documentation tests", &["test", "--workspace", "--doc", "--quiet"])?;
 
     let dir = assets::workspace().join("target/playground");
@@ -22,7 +25,10 @@ pub fn run() -> Result<()> {
     timed("control plane", || playground::up(&dir, &[]))?;
     let tests = (|| {
         let origin = fs::read_to_string(dir.join("origin")).unwrap_or_default();
-        eprintln!("KubeDB's resource definitions: {}", if origin == "Real" { "the real ones" } else { "made from the catalog" });
+        eprintln!(
+            "KubeDB's resource definitions: {}",
+            if origin == "Real" { "the real ones" } else { "made from the catalog" }
+        );
         if env::var_os("DBSCALE_REQUIRE_KUBEDB_DATA").is_some() && origin != "Real" {
             bail!("DBSCALE_REQUIRE_KUBEDB_DATA is set, and the real definitions were not used: set KUBEDB_DATA");
         }

@@ -1,4 +1,6 @@
 //! What the end-to-end tests share: the running playground, a namespace a test, kubectl, and waiting for conditions.
+#![allow(clippy::panic, reason = "test support: a panic is how a test fails")]
+#![allow(clippy::must_use_candidate, reason = "`must` is called for its effect as often as for its answer")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -53,7 +55,7 @@ impl World {
     /// Where kubectl cannot be started.
     #[must_use]
     pub fn kubectl(&self, arguments: &[&str]) -> Answer {
-        let output = self.command(arguments).output().expect("kubectl starts");
+        let output = Self::command(arguments).output().expect("kubectl starts");
         Answer::of(&output)
     }
 
@@ -118,7 +120,7 @@ impl World {
         self.must(&["get", "-n", &self.namespace, kind, "-o", "name"]).lines().count()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(arguments: &[&str]) -> Command {
         let dir = playground();
         let bin = dir.join("bin");
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
@@ -131,7 +133,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         // Its end takes seconds, and nobody waits for it.
-        let _ = self.command(&["delete", "namespace", &self.namespace, "--wait=false"]).output();
+        let _ = Self::command(&["delete", "namespace", &self.namespace, "--wait=false"]).output();
     }
 }
 

@@ -1,5 +1,5 @@
 //! The main job through real kubectl: resize, more members, both at once, more storage, and what is refused.
-#![allow(missing_docs, reason = "tests explain themselves")]
+#![allow(missing_docs, clippy::panic, reason = "tests explain themselves, and a panic is how one fails")]
 
 use dbscale_e2e::World;
 use rstest::rstest;
@@ -20,18 +20,36 @@ fn pods(container: &str) -> Value {
 /// Databases of the original scenarios, small enough for many at once.
 fn database(which: &str) -> Value {
     let (kind, spec) = match which {
-        "mongodb" => ("MongoDB", json!({"version": "4.4.26", "replicaSet": {"name": "rs0"}, "replicas": 3,
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mongodb")})),
-        "postgres" => ("Postgres", json!({"version": "16.4", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("postgres")})),
-        "mysql" => ("MySQL", json!({"version": "8.0.36", "replicas": 3, "topology": {"mode": "GroupReplication"},
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mysql")})),
-        "mariadb" => ("MariaDB", json!({"version": "11.1.3", "replicas": 3, "topology": {"mode": "GaleraCluster"},
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mariadb")})),
-        "elasticsearch" => ("Elasticsearch", json!({"version": "xpack-8.11.1", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("elasticsearch")})),
-        "kafka" => ("Kafka", json!({"version": "3.6.1", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("kafka")})),
+        "mongodb" => (
+            "MongoDB",
+            json!({"version": "4.4.26", "replicaSet": {"name": "rs0"}, "replicas": 3,
+            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mongodb")}),
+        ),
+        "postgres" => (
+            "Postgres",
+            json!({"version": "16.4", "replicas": 3, "storageType": "Durable",
+            "storage": storage("20Gi"), "podTemplate": pods("postgres")}),
+        ),
+        "mysql" => (
+            "MySQL",
+            json!({"version": "8.0.36", "replicas": 3, "topology": {"mode": "GroupReplication"},
+            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mysql")}),
+        ),
+        "mariadb" => (
+            "MariaDB",
+            json!({"version": "11.1.3", "replicas": 3, "topology": {"mode": "GaleraCluster"},
+            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mariadb")}),
+        ),
+        "elasticsearch" => (
+            "Elasticsearch",
+            json!({"version": "xpack-8.11.1", "replicas": 3, "storageType": "Durable",
+            "storage": storage("20Gi"), "podTemplate": pods("elasticsearch")}),
+        ),
+        "kafka" => (
+            "Kafka",
+            json!({"version": "3.6.1", "replicas": 3, "storageType": "Durable",
+            "storage": storage("20Gi"), "podTemplate": pods("kafka")}),
+        ),
         other => panic!("no database {other}"),
     };
     json!({"apiVersion": "kubedb.com/v1", "kind": kind, "metadata": {"name": "db"}, "spec": spec})
@@ -88,7 +106,8 @@ fn a_dry_run_writes_nothing() {
     let world = World::new("dry");
     world.create(&database("mongodb"));
     for dry in ["client", "server"] {
-        let done = world.dbscale(&["horizontal", "mg/db", "--replicas", "5", "-o", "json", &format!("--dry-run={dry}")]);
+        let done =
+            world.dbscale(&["horizontal", "mg/db", "--replicas", "5", "-o", "json", &format!("--dry-run={dry}")]);
         assert_eq!((done.code, &done.json()["dry_run"]), (0, &json!(dry)), "{}", done.stderr);
     }
     let done = world.dbscale(&["storage", "mg/db", "--to", "50Gi", "--dry-run=server"]);
@@ -125,12 +144,12 @@ fn bad_input(#[case] arguments: &[&str], #[case] code: i32, #[case] says: &str) 
 fn several_components_are_a_choice_with_their_sizes() {
     let world = World::new("choice");
     world.create(&json!({"apiVersion": "kubedb.com/v1", "kind": "Elasticsearch", "metadata": {"name": "db"}, "spec": {
-        "version": "xpack-8.11.1", "storageType": "Durable",
-        "topology": {
-            "master": {"replicas": 3, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
-            "data": {"replicas": 2, "storage": storage("40Gi"), "podTemplate": pods("elasticsearch")},
-            "ingest": {"replicas": 1, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
-        }}}));
+    "version": "xpack-8.11.1", "storageType": "Durable",
+    "topology": {
+        "master": {"replicas": 3, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
+        "data": {"replicas": 2, "storage": storage("40Gi"), "podTemplate": pods("elasticsearch")},
+        "ingest": {"replicas": 1, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
+    }}}));
     let refused = world.dbscale(&["vertical", "es/db", "--size", "db.t3.small"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
     for word in ["--component", "master", "data", "ingest", "40Gi"] {
@@ -145,12 +164,12 @@ fn several_components_are_a_choice_with_their_sizes() {
 fn a_sharded_cluster_takes_both_shard_numbers_and_a_second_request_of_a_type_is_refused() {
     let world = World::new("sharded");
     world.create(&json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db"}, "spec": {
-        "version": "4.4.26", "storageType": "Durable",
-        "shardTopology": {
-            "shard": {"shards": 2, "replicas": 3, "storage": storage("10Gi"), "podTemplate": pods("mongodb")},
-            "configServer": {"replicas": 3, "storage": storage("5Gi"), "podTemplate": pods("mongodb")},
-            "mongos": {"replicas": 2, "podTemplate": pods("mongodb")},
-        }}}));
+    "version": "4.4.26", "storageType": "Durable",
+    "shardTopology": {
+        "shard": {"shards": 2, "replicas": 3, "storage": storage("10Gi"), "podTemplate": pods("mongodb")},
+        "configServer": {"replicas": 3, "storage": storage("5Gi"), "podTemplate": pods("mongodb")},
+        "mongos": {"replicas": 2, "podTemplate": pods("mongodb")},
+    }}}));
     world.until("mongodb/db", ".status.phase", "Ready");
     world.must(&["annotate", "-n", &world.namespace, "mongodb/db", "testbed.dbscale.dev/slow=20s"]);
     let done = world.dbscale(&["horizontal", "mg/db", "--shards", "3", "-o", "json"]);

@@ -3,7 +3,7 @@
 //!
 //! `/spec/podTemplate/spec/containers[name=mongodb]/resources`, `/spec/readReplicas[name=*]/replicas`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 use serde::de::{Deserialize, Deserializer, Error as _};
@@ -157,7 +157,7 @@ impl Pointer {
                 }
                 Segment::Item { key, value } => {
                     let index = at?.as_array()?.iter().position(|i| named(i, key, value))?;
-                    text.push_str(&format!("/{index}"));
+                    let _ = write!(text, "/{index}");
                     at = at.and_then(|v| v.get(index));
                 }
                 Segment::Each { .. } => return None,
@@ -178,8 +178,12 @@ impl Pointer {
                     }
                     text.push_str(name);
                 }
-                Segment::Item { key, value } => text.push_str(&format!("[{key}={value}]")),
-                Segment::Each { key } => text.push_str(&format!("[{key}=*]")),
+                Segment::Item { key, value } => {
+                    let _ = write!(text, "[{key}={value}]");
+                }
+                Segment::Each { key } => {
+                    let _ = write!(text, "[{key}=*]");
+                }
             }
         }
         text

@@ -269,7 +269,8 @@ fn judge(facts: &Facts, steps: &[Step]) -> Vec<Finding> {
 
 /// Whether something is left to do for a size: the object, or a claim of it, has another one.
 fn needs_storage(facts: &Facts, view: &ComponentView, size: Quantity, via: StorageVia) -> bool {
-    let object = view.places.iter().any(|p| p.storage.as_ref().and_then(|w| w.quantity()) != Some(size));
+    let object =
+        view.places.iter().any(|p| p.storage.as_ref().and_then(crate::amount::Written::quantity) != Some(size));
     let name = view.name();
     let claims = || facts.claims.iter().any(|c| c.component == name && c.requested < size);
     object || via == StorageVia::Patch && claims()

@@ -47,7 +47,7 @@ pub(super) fn patch(
         let path = || pointer(&place.storage_pointer);
         match &place.storage {
             Some(present) => {
-                operations.push(PatchOperation::Test(TestOperation { path: path(), value: json!(present.text) }))
+                operations.push(PatchOperation::Test(TestOperation { path: path(), value: json!(present.text) }));
             }
             None => continue, // no volume is asked for there; rule storage/ephemeral has refused it
         }

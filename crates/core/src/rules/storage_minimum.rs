@@ -31,9 +31,10 @@ fn check(case: &Case) -> Vec<Finding> {
             let bare = size.text.bytes().all(|b| b.is_ascii_digit());
             let unit = if bare { " bytes (no unit was given)" } else { "" };
             let message = format!("{}{unit} is below the least size of a volume, 1G (10^9 bytes)", size.text);
-            let remedy = match bare {
-                true => format!("write {}G or {}Gi if that was meant", size.text, size.text),
-                false => "ask for 1G or more".to_owned(),
+            let remedy = if bare {
+                format!("write {}G or {}Gi if that was meant", size.text, size.text)
+            } else {
+                "ask for 1G or more".to_owned()
             };
             Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
         })

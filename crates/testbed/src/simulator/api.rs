@@ -18,6 +18,9 @@ use tokio::time::Instant;
 use super::operation::Run;
 use super::world::{Id, Kind, World};
 
+/// How long a database or workload waits for further news before it is looked at.
+const GATHER: Duration = Duration::from_millis(20);
+
 /// What all parts of the simulator share.
 pub struct Hands {
     client: Client,
@@ -60,10 +63,12 @@ impl Hands {
         lock(&self.versions).insert(kind, version.to_owned());
     }
 
-    /// Asks for a look at these objects, after a while.
+    /// Asks for a look at these objects, after a while. What gathers news of many objects is not looked at for each of them.
     pub fn look_at(&self, ids: Vec<Id>, after: Duration) {
-        let run_at = Instant::now() + after;
+        let now = Instant::now();
         for message in ids {
+            let gathers = matches!(message.kind, Kind::Database(_) | Kind::PetSet);
+            let run_at = now + if gathers { after.max(GATHER) } else { after };
             // The receiver is gone only when the simulator has stopped.
             let _ = self.work.send(ScheduleRequest { message, run_at });
         }

@@ -112,12 +112,8 @@ mod tests {
         let request = json!({"metadata": {"annotations": {"testbed.dbscale.dev/fail": "mine", "testbed.dbscale.dev/slow": "2s"}}});
         let database = json!({"metadata": {"annotations": {
             "testbed.dbscale.dev/fail": "theirs", "testbed.dbscale.dev/fail-after": "3", "testbed.dbscale.dev/lie": "yes"}}});
-        let wanted = Faults {
-            fail: Some("mine".to_owned()),
-            fail_after: 3,
-            slow: Duration::from_secs(2),
-            ..Faults::default()
-        };
+        let wanted =
+            Faults { fail: Some("mine".to_owned()), fail_after: 3, slow: Duration::from_secs(2), ..Faults::default() };
         assert_eq!(Faults::of(&request, &database), wanted);
     }
 

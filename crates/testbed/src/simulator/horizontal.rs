@@ -91,6 +91,9 @@ mod tests {
         assert_eq!(look(&spec, &database(), &present), replicas_patch("mg-shard10", 0));
         change(&mut present.sets[1], "/spec/replicas", json!(0));
         let Next::Act(moves) = look(&spec, &database(), &present) else { panic!("it acts") };
-        assert!(matches!(&moves[..], [Move::DeleteSet(_, name, _, Leave::Nothing)] if name == "mg-shard10"), "{moves:?}");
+        assert!(
+            matches!(&moves[..], [Move::DeleteSet(_, name, _, Leave::Nothing)] if name == "mg-shard10"),
+            "{moves:?}"
+        );
     }
 }

@@ -81,7 +81,8 @@ fn status(pod: &Value, ready: bool, infeasible: bool) -> Option<Value> {
             "resources": resources,
         })
     };
-    let mine = |c: &&Value| CONDITIONS.contains(&json::text(c, "/type")) || json::text(c, "/type").starts_with("PodResize");
+    let mine =
+        |c: &&Value| CONDITIONS.contains(&json::text(c, "/type")) || json::text(c, "/type").starts_with("PodResize");
     let mut conditions: Vec<Value> =
         json::list(pod, "/status/conditions").iter().filter(|c| !mine(c)).cloned().collect();
     for kind in CONDITIONS {

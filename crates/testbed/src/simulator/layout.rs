@@ -51,9 +51,10 @@ fn invented(database: &Database, view: &ComponentView, pods: &'static Pods, plac
 }
 
 fn set(database: &Database, object: &Value, workload: &Workload) -> Option<Set> {
-    let view = database.components.iter().find(|v| {
-        v.key == workload.component && v.places.iter().any(|p| p.item == workload.item)
-    })?;
+    let view = database
+        .components
+        .iter()
+        .find(|v| v.key == workload.component && v.places.iter().any(|p| p.item == workload.item))?;
     let place = view.places.iter().find(|p| p.item == workload.item)?;
     let replicas = place.replicas.unwrap_or(1);
     let (kind, version) = match workload.pods.kind {

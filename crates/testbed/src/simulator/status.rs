@@ -59,7 +59,8 @@ mod tests {
     use super::*;
 
     fn after(health: &[Health], annotation: Option<&str>) -> Value {
-        let mut object = json!({"metadata": {"generation": 1, "annotations": {"testbed.dbscale.dev/phase": annotation}}});
+        let mut object =
+            json!({"metadata": {"generation": 1, "annotations": {"testbed.dbscale.dev/phase": annotation}}});
         for health in health {
             object["status"] = of(&object, *health, false);
         }

@@ -48,7 +48,8 @@ fn replace(goal: &Goal, set: &Set, pod: &Value, resize: bool) -> Move {
     if !resize {
         return Move::DeletePod(name, json::uid(pod).to_owned());
     }
-    let wanted = |(touch, resources): (&Touch, &ResourceSet)| json!({"name": touch.container, "resources": resources.to_json()});
+    let wanted =
+        |(touch, resources): (&Touch, &ResourceSet)| json!({"name": touch.container, "resources": resources.to_json()});
     Move::ResizePod(name, wishes(goal, set).map(wanted).collect())
 }
 

@@ -83,7 +83,8 @@ mod tests {
     use super::*;
 
     fn look(mode: &str, present: &Present) -> Next {
-        let goal = goal_of(&json!({"type": "VolumeExpansion", "volumeExpansion": {"mode": mode, "replicaSet": "50Gi"}}));
+        let goal =
+            goal_of(&json!({"type": "VolumeExpansion", "volumeExpansion": {"mode": mode, "replicaSet": "50Gi"}}));
         goal.next(&sets_of(&database()), &sets_of(&goal.database), present, &HashSet::new())
     }
 

@@ -86,7 +86,8 @@ fn is_held(hands: &Hands, id: &Id, claim: &Value) -> bool {
     let label = |key: &str| claim.pointer("/metadata/labels").and_then(|l| l.get(key)?.as_str()).unwrap_or_default();
     let plural = label("app.kubernetes.io/name").split('.').next().unwrap_or_default();
     let engine = dbscale_core::catalog::Catalog::builtin().engines().find(|e| e.plural == plural);
-    let database = engine.and_then(|e| hands.get(&id.beside(Kind::Database(&e.name), label("app.kubernetes.io/instance"))));
+    let database =
+        engine.and_then(|e| hands.get(&id.beside(Kind::Database(&e.name), label("app.kubernetes.io/instance"))));
     let held = |object: &Value| faults::is_on(object, "no-resize", &id.name);
     held(claim) || database.is_some_and(|d| held(&d))
 }

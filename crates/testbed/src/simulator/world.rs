@@ -293,7 +293,10 @@ mod tests {
     fn a_pod_is_the_work_of_its_set_and_its_database() {
         let mut world = World::default();
         assert_eq!(told(&world.put(DATABASE, object("x", "d", 1, ""))), [(DATABASE, "x")]);
-        assert_eq!(told(&world.put(Kind::PetSet, object("x-s", "s", 2, "d"))), [(Kind::PetSet, "x-s"), (DATABASE, "x")]);
+        assert_eq!(
+            told(&world.put(Kind::PetSet, object("x-s", "s", 2, "d"))),
+            [(Kind::PetSet, "x-s"), (DATABASE, "x")]
+        );
         let pod = world.put(Kind::Pod, object("x-s-0", "p", 3, "s"));
         assert_eq!(told(&pod), [(Kind::Pod, "x-s-0"), (Kind::PetSet, "x-s"), (DATABASE, "x")]);
         assert_eq!(world.children("s", &[Kind::Pod]).len(), 1);
