@@ -15,7 +15,7 @@ pub const RULE: Rule = Rule {
     source: "KubeDB's documents of the OpsRequest phases (Skipped), and its controller, which queues by polling",
     refused: "# my-db-scale-1 (HorizontalScaling) is Progressing\ntype: HorizontalScaling",
     right: "# my-db-scale-1 (HorizontalScaling) is Successful\ntype: HorizontalScaling",
-    fix: "Wait for the active one (kubectl dbscale wait NAME), or delete it if it has not begun.",
+    fix: "Wait for the active one (kubectl get NAME -w), or delete it if it has not begun.",
     check,
 };
 
@@ -31,7 +31,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 let what = format!("{} ({}) of {target} is {}", other.name, other.ops_type, other.phase);
                 if other.ops_type == request.ops_type {
                     let message = format!("{what}: KubeDB would skip one of two requests of a type");
-                    let remedy = format!("wait for it: kubectl dbscale wait {}", other.name);
+                    let remedy = follow(case, &other.name);
                     Finding::deny(RULE.id, "spec.type", message).remedy(remedy)
                 } else {
                     Finding::warn(RULE.id, "spec.type", format!("{what}: this one waits until it has ended"))
@@ -48,12 +48,17 @@ fn check(case: &Case) -> Vec<Finding> {
                     "{} ({}) of {target} is {}: storage is not patched beside an active operation",
                     other.name, other.ops_type, other.phase
                 );
-                let remedy = format!("wait for it: kubectl dbscale wait {}", other.name);
+                let remedy = follow(case, &other.name);
                 Finding::deny(RULE.id, "spec", message).remedy(remedy)
             })
             .collect(),
         Source::Request(_) | Source::Update => Vec::new(),
     }
+}
+
+/// How to see the end of an operation.
+fn follow(case: &Case, name: &str) -> String {
+    format!("wait for it: kubectl get {} {name} -w", case.change.engine.ops_plural())
 }
 
 #[cfg(test)]

@@ -204,16 +204,15 @@ fn log_created(operation: &Operation) {
 /// The log's word on a target that failed.
 pub(super) fn log_failure(job: &Job, outcome: &Outcome) {
     let Some(failure) = &outcome.failure else { return };
-    let captured = std::backtrace::Backtrace::capture();
-    let traced = captured.status() == std::backtrace::BacktraceStatus::Captured;
     let chain = failure.chain.join(": ");
+    let verbose = tracing::enabled!(tracing::Level::DEBUG);
     tracing::error!(
         name = outcome.name,
         engine = outcome.engine,
         replicas = job.intent.replicas,
         size = job.intent.size,
         error = failure.message,
-        backtrace = if traced { format!("{chain}\n{captured}") } else { chain },
+        backtrace = if verbose { format!("{chain}\n{}", std::backtrace::Backtrace::force_capture()) } else { chain },
         "scaling_operation_failed"
     );
 }
