@@ -1,6 +1,6 @@
 //! Every engine, topology, component and operation of the catalog: the API server takes the OpsRequest, strictly, and
 //! gives it back as it was sent.
-#![allow(missing_docs, reason = "tests explain themselves")]
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests explain themselves, and unwrapping is how one fails")]
 
 use dbscale_cluster::apply::{Created, Write};
 use dbscale_cluster::connect::{Connect, connect};
