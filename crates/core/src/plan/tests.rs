@@ -1,1 +1,160 @@
+//! Plans for one database each: the steps, the objects, and what is refused.
 
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::{BEFORE, Intent, Plan, PlanError, REQUEST_ID, REVERT_TO, Stamp, Step, StorageVia, plan};
+use crate::catalog::Catalog;
+use crate::database::Database;
+use crate::facts::{ClaimFact, Facts, Known};
+
+fn storage(size: &str) -> Value {
+    json!({"resources": {"requests": {"storage": size}}})
+}
+
+fn replica_set() -> Value {
+    let resources = json!({"requests": {"cpu": "2", "memory": "2Gi"}, "limits": {"cpu": "2", "memory": "2Gi", "example.com/gpu": "1"}});
+    json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "my-db", "namespace": "demo"},
+        "spec": {"replicaSet": {"name": "rs0"}, "replicas": 3, "storage": storage("20Gi"),
+            "podTemplate": {"spec": {"containers": [{"name": "mongodb", "resources": resources}]}}}})
+}
+
+fn sharded() -> Value {
+    json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "my-db", "namespace": "demo"},
+    "spec": {"shardTopology": {
+        "shard": {"shards": 2, "replicas": 3, "storage": storage("20Gi")},
+        "configServer": {"replicas": 3, "storage": storage("5Gi")},
+        "mongos": {"replicas": 2},
+    }}})
+}
+
+fn facts(object: &Value) -> Facts {
+    let engine = Catalog::builtin().of_kind(object["kind"].as_str().unwrap()).unwrap();
+    Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() }
+}
+
+fn planned(facts: &Facts, intent: &Intent) -> Result<Plan, PlanError> {
+    let stamp = Stamp {
+        unix_seconds: 1_763_937_600,
+        request_id: "id".to_owned(),
+        requested_by: Some("ann".to_owned()),
+        name: None,
+    };
+    plan(facts, intent, &stamp)
+}
+
+fn requests(plan: &Plan) -> Vec<&Value> {
+    let request = |step| match step {
+        &Step::Request(ref request) => Some(&request.object),
+        &Step::Patch(_) => None,
+    };
+    plan.steps.iter().filter_map(request).collect()
+}
+
+#[test]
+fn storage_goes_first_then_members_then_size() {
+    let intent =
+        Intent { replicas: Some(5), memory: "4Gi".parse().ok(), storage: "50Gi".parse().ok(), ..Intent::default() };
+    let plan = planned(&facts(&replica_set()), &intent).unwrap();
+    assert!(matches!(plan.steps[0], Step::Patch(_)));
+    let types: Vec<&Value> = requests(&plan).into_iter().map(|o| &o["spec"]["type"]).collect();
+    assert_eq!(types, ["HorizontalScaling", "VerticalScaling"]);
+    let names: Vec<&Value> = requests(&plan).into_iter().map(|o| &o["metadata"]["name"]).collect();
+    assert_eq!(names, ["my-db-scale-1763937601", "my-db-scale-1763937602"]);
+    assert!(!plan.is_refused(), "{:?}", plan.findings);
+}
+
+#[test]
+fn a_vertical_request_keeps_what_was_not_given() {
+    let plan = planned(&facts(&replica_set()), &Intent { memory: "4Gi".parse().ok(), ..Intent::default() }).unwrap();
+    let object = requests(&plan)[0];
+    assert_eq!(
+        object["spec"]["verticalScaling"]["replicaSet"]["resources"],
+        json!({"requests": {"cpu": "2", "memory": "4Gi"}, "limits": {"cpu": "2", "memory": "4Gi", "example.com/gpu": "1"}})
+    );
+    let annotations = &object["metadata"]["annotations"];
+    assert_eq!(annotations[REQUEST_ID], "id-1");
+    assert_eq!(annotations["dbscale.dev/requested-by"], "ann");
+    let before: Value = serde_json::from_str(annotations[BEFORE].as_str().unwrap()).unwrap();
+    assert_eq!(before["component"], "replicaSet");
+    assert_eq!(object["metadata"]["labels"], json!({"app.kubernetes.io/managed-by": "dbscale"}));
+}
+
+#[test]
+fn a_shard_number_takes_the_other_from_the_object_and_picks_the_only_component_that_has_shards() {
+    let plan = planned(&facts(&sharded()), &Intent { shards: Some(4), ..Intent::default() }).unwrap();
+    assert_eq!(requests(&plan)[0]["spec"]["horizontalScaling"], json!({"shard": {"shards": 4, "replicas": 3}}));
+}
+
+#[rstest]
+#[case::several_could_be_meant(Intent { replicas: Some(4), ..Intent::default() }, &["shard", "configServer", "mongos"])]
+#[case::only_those_with_volumes(Intent { storage: "50Gi".parse().ok(), ..Intent::default() }, &["shard", "configServer"])]
+fn a_choice_lists_those_that_can(#[case] intent: Intent, #[case] names: &[&str]) {
+    let Err(PlanError::Choose(choice)) = planned(&facts(&sharded()), &intent) else { panic!("a choice") };
+    assert_eq!(choice.candidates.iter().map(|c| c.component.as_str()).collect::<Vec<_>>(), names);
+}
+
+#[rstest]
+#[case::members(Intent { replicas: Some(3), ..Intent::default() })]
+#[case::memory_in_another_spelling(Intent { memory: "2048Mi".parse().ok(), ..Intent::default() })]
+#[case::storage(Intent { storage: "20480Mi".parse().ok(), ..Intent::default() })]
+fn what_is_there_takes_no_step(#[case] intent: Intent) {
+    assert!(planned(&facts(&replica_set()), &intent).unwrap().steps.is_empty());
+}
+
+#[test]
+fn the_size_of_an_empty_container_needs_both() {
+    let mut object = replica_set();
+    object["spec"]["podTemplate"] = Value::Null;
+    let answer = planned(&facts(&object), &Intent { cpu: "2".parse().ok(), ..Intent::default() });
+    assert!(matches!(answer, Err(PlanError::Incomplete { missing: "memory", .. })));
+}
+
+#[test]
+fn a_patch_tests_what_was_read_before_it_writes() {
+    let plan = planned(&facts(&replica_set()), &Intent { storage: "50Gi".parse().ok(), ..Intent::default() }).unwrap();
+    let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
+    let path = "/spec/storage/resources/requests/storage";
+    let patch = serde_json::to_value(&step.patch).unwrap();
+    assert_eq!(patch[0], json!({"op": "test", "path": path, "value": "20Gi"}));
+    assert_eq!(patch[1], json!({"op": "replace", "path": path, "value": "50Gi"}));
+    assert_eq!(patch[2]["path"], "/metadata/annotations");
+}
+
+#[test]
+fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
+    let mut facts = facts(&replica_set());
+    facts.claims.push(ClaimFact {
+        name: "datadir-my-db-0".to_owned(),
+        component: "replicaSet".to_owned(),
+        class: None,
+        requested: "20Gi".parse().unwrap(),
+        capacity: "10Gi".parse().ok(),
+    });
+    let plan = planned(&facts, &Intent { storage: "10Gi".parse().ok(), ..Intent::default() }).unwrap();
+    let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
+    assert!(step.reverts && step.claims.is_empty());
+    let patch = serde_json::to_value(&step.patch).unwrap();
+    assert_eq!(patch[2]["value"][REVERT_TO], "10Gi");
+    assert!(!plan.is_refused());
+}
+
+#[test]
+fn the_single_request_holds_both_wishes_and_its_own_rule_would_refuse_it() {
+    let facts = facts(&replica_set());
+    let intent = Intent { replicas: Some(5), memory: "4Gi".parse().ok(), ..Intent::default() };
+    let plan = planned(&facts, &intent).unwrap();
+    let single = plan.single(facts.database.here().unwrap()).unwrap();
+    assert_eq!(single.object["spec"]["horizontalScaling"]["replicas"], 5);
+    assert!(single.object["spec"]["verticalScaling"]["replicaSet"].is_object());
+    let case = crate::facts::Case { change: &single.change, facts: &facts };
+    let ids: Vec<&str> = crate::rules::judge(&case).iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect();
+    assert_eq!(ids, ["stanza/ignored"]);
+}
+
+#[test]
+fn kubedbs_own_expansion_names_its_mode() {
+    let intent = Intent { storage: "50Gi".parse().ok(), via: StorageVia::OpsRequest, ..Intent::default() };
+    let plan = planned(&facts(&replica_set()), &intent).unwrap();
+    assert_eq!(requests(&plan)[0]["spec"]["volumeExpansion"], json!({"mode": "Online", "replicaSet": "50Gi"}));
+}
