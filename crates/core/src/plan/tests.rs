@@ -44,11 +44,11 @@ fn planned(facts: &Facts, intent: &Intent) -> Result<Plan, PlanError> {
 }
 
 fn requests(plan: &Plan) -> Vec<&Value> {
-    let request = |step| match step {
-        &Step::Request(ref request) => Some(&request.object),
-        &Step::Patch(_) => None,
-    };
-    plan.steps.iter().filter_map(request).collect()
+    let objects = plan.steps.iter().filter_map(|step| match step {
+        Step::Request(request) => Some(&request.object),
+        Step::Patch(_) => None,
+    });
+    objects.collect()
 }
 
 #[test]
@@ -115,10 +115,10 @@ fn a_patch_tests_what_was_read_before_it_writes() {
     let plan = planned(&facts(&replica_set()), &Intent { storage: "50Gi".parse().ok(), ..Intent::default() }).unwrap();
     let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
     let path = "/spec/storage/resources/requests/storage";
-    let patch = serde_json::to_value(&step.patch).unwrap();
-    assert_eq!(patch[0], json!({"op": "test", "path": path, "value": "20Gi"}));
-    assert_eq!(patch[1], json!({"op": "replace", "path": path, "value": "50Gi"}));
-    assert_eq!(patch[2]["path"], "/metadata/annotations");
+    let sent = serde_json::to_value(&step.patch).unwrap();
+    assert_eq!(sent[0], json!({"op": "test", "path": path, "value": "20Gi"}));
+    assert_eq!(sent[1], json!({"op": "replace", "path": path, "value": "50Gi"}));
+    assert_eq!(sent[2]["path"], "/metadata/annotations");
 }
 
 #[test]
@@ -134,8 +134,8 @@ fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
     let plan = planned(&facts, &Intent { storage: "10Gi".parse().ok(), ..Intent::default() }).unwrap();
     let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
     assert!(step.reverts && step.claims.is_empty());
-    let patch = serde_json::to_value(&step.patch).unwrap();
-    assert_eq!(patch[2]["value"][REVERT_TO], "10Gi");
+    let sent = serde_json::to_value(&step.patch).unwrap();
+    assert_eq!(sent[2]["value"][REVERT_TO], "10Gi");
     assert!(!plan.is_refused());
 }
 
