@@ -1,6 +1,7 @@
 //! The workloads that KubeDB's provisioner makes for a database, out of the catalog and the object. Pure.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use dbscale_core::catalog::{Engine, Pods, SetKind};
 use dbscale_core::database::{ComponentView, Database, Place};
@@ -9,6 +10,10 @@ use serde_json::{Value, json};
 
 use super::json;
 use super::world::Kind;
+
+/// What the catalog says of pods that nobody has described: nothing.
+static NO_PODS: LazyLock<Pods> =
+    LazyLock::new(|| serde_json::from_value(json!({})).expect("every field of a component's pods has a default"));
 
 /// A workload as the provisioner makes it.
 #[derive(Debug, Clone)]
@@ -32,22 +37,28 @@ pub fn sets(engine: &'static Engine, object: &Value) -> Vec<Set> {
     let database = Database::of(engine, object);
     let known = ownership::workloads(&database, object);
     let mut sets: Vec<Set> = known.iter().filter_map(|w| set(&database, object, w)).collect();
-    // Where nobody has written the names down, the simulator has names of its own: a test needs pods all the same.
-    for view in database.components.iter().filter(|v| !v.is_sidecar()) {
-        if let Some(pods) = view.component.pods.as_ref().filter(|p| p.sets.is_empty()) {
-            let invented = view.places.iter().map(|place| invented(&database, view, pods, place));
-            sets.extend(invented.filter_map(|w| set(&database, object, &w)));
-        }
+    // Where nobody has written the names down, or the object lacks what they are made of, the simulator has names of its
+    // own: a test needs pods all the same.
+    let nameless = |v: &&ComponentView| !v.is_sidecar() && !known.iter().any(|w| w.component == v.key);
+    for view in database.components.iter().filter(nameless) {
+        let invented = view.places.iter().flat_map(|place| invented(&database, view, place));
+        sets.extend(invented.filter_map(|w| set(&database, object, &w)));
     }
     sets
 }
 
-fn invented(database: &Database, view: &ComponentView, pods: &'static Pods, place: &Place) -> Workload {
+/// A workload for each shard of a place, or one where there are no shards.
+fn invented(database: &Database, view: &ComponentView, place: &Place) -> Vec<Workload> {
+    let pods = view.component.pods.as_ref().unwrap_or(&NO_PODS);
     let main = database.topology.and_then(|t| t.main.as_deref()) == Some(view.key);
     let component = if main { String::new() } else { format!("-{}", view.component.name.to_lowercase()) };
     let item = place.item.as_ref().map(|i| format!("-{i}")).unwrap_or_default();
     let name = format!("{}{component}{item}", database.name);
-    Workload { component: view.key, pods, name, shard: None, item: place.item.clone() }
+    let workload = |name, shard| Workload { component: view.key, pods, name, shard, item: place.item.clone() };
+    match place.shards {
+        None => vec![workload(name, None)],
+        Some(shards) => (0..shards).map(|i| workload(format!("{name}-shard{i}"), Some(i))).collect(),
+    }
 }
 
 fn set(database: &Database, object: &Value, workload: &Workload) -> Option<Set> {
@@ -145,7 +156,7 @@ fn containers(database: &Database, view: &ComponentView, workload: &Workload, mo
             continue;
         }
         let place = component.places.iter().find(|p| p.item == workload.item).or(component.places.first());
-        let resources = place.map(|p| p.resources.to_json()).filter(Value::is_object);
+        let resources = place.map(|p| without_storage(p.resources.to_json())).filter(Value::is_object);
         found.push(json!({
             "name": name,
             "image": format!("testbed.invalid/{}", database.engine.name),
@@ -156,6 +167,16 @@ fn containers(database: &Database, view: &ComponentView, workload: &Workload, mo
     found
 }
 
+/// A container's resources without the size of a volume that some components keep among them.
+fn without_storage(mut resources: Value) -> Value {
+    for side in ["requests", "limits"] {
+        if let Some(amounts) = resources.get_mut(side).and_then(Value::as_object_mut) {
+            amounts.remove("storage");
+        }
+    }
+    resources
+}
+
 /// The claim template, out of the claim's spec in the object; `None` without durable storage.
 fn claim_template(object: &Value, view: &ComponentView, place: &Place, workload: &Workload) -> Option<Value> {
     if place.ephemeral || place.storage.is_none() {
@@ -163,9 +184,14 @@ fn claim_template(object: &Value, view: &ComponentView, place: &Place, workload:
     }
     let at = view.component.storage.as_ref()?.at.as_ref()?;
     let item = workload.item.as_deref();
-    let mut spec = item.map_or_else(|| at.clone(), |item| at.of_item(item)).get(object)?.clone();
-    if json::list(&spec, "/accessModes").is_empty() {
-        spec["accessModes"] = json!(["ReadWriteOnce"]);
+    let given = item.map_or_else(|| at.clone(), |item| at.of_item(item)).get(object)?;
+    // Some components keep the claim's size among the container's resources (an arbiter): only what a claim has goes in.
+    let size = given.pointer("/resources/requests/storage")?;
+    let mut spec = json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}});
+    for field in ["accessModes", "storageClassName", "volumeMode", "selector", "dataSource"] {
+        if let Some(value) = given.get(field).filter(|v| !v.is_null()) {
+            spec[field] = value.clone();
+        }
     }
     let name = ownership::claim_templates(workload.pods, object, item).into_iter().next();
     let name = name.unwrap_or_else(|| "data".to_owned());
@@ -215,6 +241,37 @@ mod tests {
         let container = &set.object["spec"]["template"]["spec"]["containers"][0];
         assert_eq!((&container["name"], &container["resources"]["requests"]["cpu"]), (&json!("mongodb"), &json!("1")));
         assert_eq!(container["volumeMounts"][0]["name"], "datadir");
+    }
+
+    #[test]
+    fn the_volume_of_an_arbiter_is_no_resource_of_its_container() {
+        let engine = Catalog::builtin().find("postgres").unwrap();
+        let object = json!({
+            "apiVersion": "kubedb.com/v1", "metadata": {"name": "pg", "namespace": "demo", "uid": "u"},
+            "spec": {"replicas": 2, "arbiter": {"resources": {"requests": {"storage": "2Gi", "cpu": "1"}}}},
+        });
+        let found = sets(engine, &object);
+        let arbiter = &found.iter().find(|s| s.name == "pg-arbiter").expect("the arbiter's workload").object["spec"];
+        assert_eq!(arbiter["template"]["spec"]["containers"][0]["resources"], json!({"requests": {"cpu": "1"}}));
+        assert_eq!(arbiter["volumeClaimTemplates"][0]["spec"]["resources"], json!({"requests": {"storage": "2Gi"}}));
+    }
+
+    #[test]
+    fn names_that_nobody_has_written_down_are_made_up() {
+        let engine = Catalog::builtin().find("aerospike").unwrap();
+        let object =
+            json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "as", "namespace": "demo", "uid": "u"}});
+        assert_eq!(sets(engine, &object).iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["as"]);
+        let engine = Catalog::builtin().find("documentdb").unwrap();
+        let object = json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "doc", "namespace": "demo", "uid": "u"},
+            "spec": {"arbiter": {}}});
+        assert_eq!(sets(engine, &object).iter().map(|s| s.name.as_str()).collect::<Vec<_>>(), ["doc", "doc-arbiter"]);
+        let engine = Catalog::builtin().find("clickhouse").unwrap();
+        let object = json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "ch", "namespace": "demo", "uid": "u"},
+            "spec": {"clusterTopology": {"cluster": {"shards": 2}}}});
+        let names: Vec<_> =
+            sets(engine, &object).into_iter().filter(|s| s.component == "nodeCluster").map(|s| s.name).collect();
+        assert_eq!(names, ["ch-shard0", "ch-shard1"]);
     }
 
     #[test]

@@ -30,8 +30,8 @@
 //!
 //! `spec.timeout` of a request is the limit of each step; without it a run waits for ever.
 //!
-//! Where the catalog has no name for a workload, one is made up: the database's name, with the component's behind it unless
-//! it is the main one.
+//! Where the catalog has no name for a workload, or the object lacks what the name is made of, one is made up: the
+//! database's name, with the component's behind it unless it is the main one, the item's, and the shard's.
 
 mod api;
 mod conditions;
@@ -95,7 +95,7 @@ impl Simulator {
         Self { tasks: vec![watches, work] }
     }
 
-    /// Stops it, and returns when nothing more is written.
+    /// Stops it. A write that was just under way may still arrive.
     pub async fn stop(mut self) {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();

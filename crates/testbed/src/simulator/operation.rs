@@ -165,7 +165,13 @@ impl Goal {
         if let Some(place) = place {
             for item in view.places.iter().map(|p| p.item.as_deref()) {
                 let place = item.map_or_else(|| place.clone(), |item| place.of_item(item));
-                place.set(&mut self.database, value.clone());
+                let mut value = value.clone();
+                // An arbiter's volume stands among the resources of its container, and no vertical scaling touches it.
+                let volume = place.get(&self.database).and_then(|old| old.pointer("/requests/storage")).cloned();
+                if let (What::Resources(_), Some(volume)) = (&wish.what, volume) {
+                    value["requests"]["storage"] = volume;
+                }
+                place.set(&mut self.database, value);
             }
         }
         self.touches.push(Touch {
