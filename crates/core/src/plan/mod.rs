@@ -208,6 +208,7 @@ pub fn plan(facts: &Facts, intent: &Intent, stamp: &Stamp) -> Result<Plan, PlanE
     };
     let view = select::component(database, intent)?;
     supported(database, view, intent)?;
+    let stamp = &free_names(database, facts, stamp);
 
     let mut steps = Vec::new();
     let mut differences = Vec::new();
@@ -248,6 +249,21 @@ pub fn plan(facts: &Facts, intent: &Intent, stamp: &Stamp) -> Result<Plan, PlanE
     }
     let findings = judge(facts, &steps);
     Ok(Plan { component: view.name(), steps, differences, findings })
+}
+
+/// The stamp at the first second from which every step's name is free: two commands within one second are two requests,
+/// and the rules tell a request from the others by its name.
+fn free_names(database: &Database, facts: &Facts, stamp: &Stamp) -> Stamp {
+    let mut stamp = stamp.clone();
+    let steps = i64::try_from(ORDER.len()).unwrap_or(0);
+    let taken = |second: i64| {
+        let name = request_name(&database.name, second);
+        facts.operations.iter().any(|o| o.name == name)
+    };
+    while (0..steps).any(|step| taken(stamp.unix_seconds + step)) {
+        stamp.unix_seconds += 1;
+    }
+    stamp
 }
 
 /// What the rules say of all steps, each thing once.

@@ -7,6 +7,7 @@ use super::{BEFORE, Intent, Plan, PlanError, REQUEST_ID, REVERT_TO, Stamp, Step,
 use crate::catalog::Catalog;
 use crate::database::Database;
 use crate::facts::{ClaimFact, Facts, Known};
+use crate::status::{Operation, Phase};
 
 fn storage(size: &str) -> Value {
     json!({"resources": {"requests": {"storage": size}}})
@@ -157,4 +158,24 @@ fn kubedbs_own_expansion_names_its_mode() {
     let intent = Intent { storage: "50Gi".parse().ok(), via: StorageVia::OpsRequest, ..Intent::default() };
     let plan = planned(&facts(&replica_set()), &intent).unwrap();
     assert_eq!(requests(&plan)[0]["spec"]["volumeExpansion"], json!({"mode": "Online", "replicaSet": "50Gi"}));
+}
+
+#[test]
+fn a_second_command_within_one_second_is_another_request_and_is_refused() {
+    let mut facts = facts(&replica_set());
+    for second in [1_763_937_600, 1_763_937_601] {
+        facts.operations.push(Operation {
+            name: format!("my-db-scale-{second}"),
+            database: "my-db".to_owned(),
+            ops_type: "HorizontalScaling".to_owned(),
+            phase: Phase::Pending,
+            created: String::new(),
+            controller: None,
+            reason: String::new(),
+        });
+    }
+    let plan = planned(&facts, &Intent { replicas: Some(5), ..Intent::default() }).unwrap();
+    assert_eq!(requests(&plan)[0]["metadata"]["name"], "my-db-scale-1763937602");
+    let refusals: Vec<&str> = plan.findings.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect();
+    assert_eq!(refusals, ["operation/active", "operation/active"]);
 }
