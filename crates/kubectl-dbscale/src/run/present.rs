@@ -40,8 +40,10 @@ pub(super) async fn subjects(
 }
 
 async fn single(cluster: &Cluster, engine: &'static Engine, namespace: &str, name: &str) -> Result<Subject, Failure> {
-    let (object, operations) =
-        join(cluster.database(engine, namespace, name), cluster.operations(engine, Some(namespace))).await;
+    // One after the other: an operation that ends between the two reads is then seen with what it wrote. The other way
+    // round, or both at once, it could be gone from the list while the database still had its old values.
+    let operations = cluster.operations(engine, Some(namespace)).await;
+    let object = cluster.database(engine, namespace, name).await;
     let mut facts = Facts::default();
     let mut present = Value::Null;
     facts.database = match object {
@@ -70,10 +72,12 @@ async fn several(
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<Vec<Subject>, Failure> {
-    let (objects, operations) =
-        join(cluster.databases(engine, namespace, selector), cluster.operations(engine, namespace)).await;
+    // In this order for the reason above.
+    let operations =
+        cluster.operations(engine, namespace).await.map_err(|failure| failure::of_api(&failure, engine))?;
+    let mut operations = index(engine, &operations);
+    let objects = cluster.databases(engine, namespace, selector).await;
     let objects = objects.map_err(|failure| failure::of_api(&failure, engine))?;
-    let mut operations = index(engine, &operations.map_err(|failure| failure::of_api(&failure, engine))?);
     Ok(objects
         .into_iter()
         .map(|object| {
