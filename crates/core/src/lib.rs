@@ -6,6 +6,7 @@ pub mod change;
 pub mod database;
 pub mod facts;
 pub mod finding;
+pub mod managed;
 pub mod ownership;
 pub mod plan;
 pub mod quantity;

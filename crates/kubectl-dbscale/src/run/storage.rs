@@ -1,8 +1,10 @@
 //! Grows storage without KubeDB: a guarded patch of the database object, then of its claims.
 
 use dbscale_cluster::read::databases_path;
-use dbscale_cluster::{Cluster, Kind};
+use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::amount::Written;
+use dbscale_core::database::Database;
+use dbscale_core::managed;
 use dbscale_core::plan::{PatchStep, Stamp};
 use dbscale_core::rules::EXIT_PRECHECK;
 use serde_json::Value;
@@ -42,7 +44,10 @@ pub(super) async fn patch(
     }
     let live = if step.claims.is_empty() { Ok(false) } else { controller_is_live(cluster).await };
     let live = live.unwrap_or_else(|unreadable| {
-        tracing::debug!(%unreadable, "the controller's lease");
+        outcome.warnings.push(format!(
+            "lease {}/{} could not be read, so no controller is taken to be live: {unreadable}",
+            LEASE.0, LEASE.1
+        ));
         false
     });
     if !step.claims.is_empty() && !live {
@@ -64,7 +69,7 @@ pub(super) async fn patch(
     let path = format!("{}/{}", databases_path(subject.engine, &version, Some(&subject.namespace)), subject.name);
     if let Err(refused) = cluster.patch_guarded(&path, &step.patch, &stamp.request_id, &job.write()).await {
         if refused.kind == Kind::Conflict {
-            return Err(changed(cluster, subject, step).await);
+            return Err(changed(cluster, subject, step, &path).await);
         }
         return Err(failure::of_api(&refused, subject.engine));
     }
@@ -99,21 +104,19 @@ pub(super) async fn patch(
 }
 
 /// Somebody changed the size in between: who, and to what.
-async fn changed(cluster: &Cluster, subject: &Subject, step: &PatchStep) -> Failure {
-    let now = cluster.database(subject.engine, &subject.namespace, &subject.name).await.ok();
-    let present = now
-        .as_ref()
-        .map(|object| dbscale_core::database::Database::of(subject.engine, object))
-        .and_then(|d| {
-            let wish = step.change.wishes.first()?;
-            let view = wish.view(&d)?;
-            view.storage().map(|q| q.to_string())
-        })
-        .unwrap_or_else(|| "another size".to_owned());
+async fn changed(cluster: &Cluster, subject: &Subject, step: &PatchStep, path: &str) -> Failure {
+    // Read whole, with the record of who wrote what. Where that fails too, the answer says less.
+    let now = cluster.call(&Call::get(path)).await.unwrap_or_default();
+    let database = Database::of(subject.engine, &now);
+    let view = step.change.wishes.first().and_then(|wish| wish.view(&database));
+    let place = view.and_then(|v| v.places.first());
+    let present = place.and_then(|p| p.storage.as_ref()).map_or("another size", |size| size.text.as_str());
+    let writer = place.and_then(|p| managed::last_writer(&now, &p.storage_pointer));
+    let who = writer.map_or_else(|| "somebody else".to_owned(), |w| format!("{} ({})", w.manager, w.time));
     Failure {
         exit_code: failure::EXIT_ERROR,
         message: format!(
-            "{}/{} was changed by somebody else since it was read: it asks for {present} now; nothing was changed",
+            "{}/{} was changed by {who} since it was read: it asks for {present} now; nothing was changed here",
             subject.engine.name, subject.name
         ),
         remedy: "look at it, and ask again".to_owned(),
