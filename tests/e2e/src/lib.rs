@@ -2,6 +2,8 @@
 #![allow(clippy::panic, reason = "test support: a panic is how a test fails")]
 #![allow(clippy::must_use_candidate, reason = "`must` is called for its effect as often as for its answer")]
 
+pub mod databases;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -83,12 +85,22 @@ impl World {
     /// # Panics
     /// Where it is refused.
     pub fn create(&self, object: &Value) {
-        let folder = playground().join("manifests");
-        std::fs::create_dir_all(&folder).expect("the playground can be written");
         let name = object["metadata"]["name"].as_str().unwrap_or("object");
-        let file = folder.join(format!("{}-{name}.json", self.namespace));
-        std::fs::write(&file, object.to_string()).expect("the playground can be written");
-        self.must(&["create", "--validate=false", "-n", &self.namespace, "-f", &file.display().to_string()]);
+        let file = self.write(name, &object.to_string());
+        self.must(&["create", "--validate=false", "-n", &self.namespace, "-f", &file]);
+    }
+
+    /// Writes a file of this test; answers its path. It goes with the playground.
+    ///
+    /// # Panics
+    /// Where the playground cannot be written.
+    #[must_use]
+    pub fn write(&self, name: &str, text: &str) -> String {
+        let folder = playground().join("files");
+        std::fs::create_dir_all(&folder).expect("the playground can be written");
+        let file = folder.join(format!("{}-{name}", self.namespace));
+        std::fs::write(&file, text).expect("the playground can be written");
+        file.display().to_string()
     }
 
     /// One value of an object in the namespace; empty where there is none.
@@ -120,7 +132,9 @@ impl World {
         self.must(&["get", "-n", &self.namespace, kind, "-o", "name"]).lines().count()
     }
 
-    fn command(arguments: &[&str]) -> Command {
+    /// A kubectl command that is not started yet.
+    #[must_use]
+    pub fn command(arguments: &[&str]) -> Command {
         let dir = playground();
         let bin = dir.join("bin");
         let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());

@@ -2,6 +2,7 @@
 //! were asked for, and no false failure.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests explain themselves, and unwrapping is how one fails")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,8 +16,10 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// How many objects are created.
-const CREATES: usize = 100;
+/// How many objects are created; `DBSCALE_CREATES` says another number, such as the 1,000 of the long form.
+fn creates() -> usize {
+    std::env::var("DBSCALE_CREATES").map_or(100, |text| text.parse().unwrap())
+}
 
 /// A connection is cut after so many bytes in one direction; a TLS handshake and a few calls lie within it.
 const LONGEST: u64 = 5_000;
@@ -78,8 +81,7 @@ async fn creates_through_a_broken_connection_are_made_once() {
     let cuts = Arc::new(AtomicU64::new(0));
     let port = cutting_proxy(server, cuts.clone()).await;
     file["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{port}"));
-    let path = playground().join(format!("kubeconfig-{}", world.namespace));
-    std::fs::write(&path, file.to_string()).unwrap();
+    let path = PathBuf::from(world.write("kubeconfig", &file.to_string()));
 
     let timeout = Some(Duration::from_secs(60));
     let options = Connect { kubeconfig: Some(path), request_timeout: timeout, ..Connect::default() };
@@ -87,7 +89,8 @@ async fn creates_through_a_broken_connection_are_made_once() {
     let engine = Catalog::builtin().find("mongodb").unwrap();
     let collection = dbscale_cluster::read::operations_path(engine, Some(&world.namespace));
     let write = Write { dry_run: false, field_manager: "test".to_owned() };
-    for index in 0..CREATES {
+    let creates = creates();
+    for index in 0..creates {
         let object = json!({
             "apiVersion": "ops.kubedb.com/v1alpha1", "kind": "MongoDBOpsRequest",
             "metadata": {"name": format!("ask-{index}"), "namespace": world.namespace,
@@ -97,6 +100,10 @@ async fn creates_through_a_broken_connection_are_made_once() {
         let made = cluster.create(&collection, &object, &write).await;
         assert!(matches!(made, Ok(Created::Ours(_))), "create {index}: {made:?}");
     }
-    assert_eq!(world.count("mongodbopsrequests"), CREATES);
-    assert!(cuts.load(Ordering::Relaxed) > 10, "the connection was cut only {} times", cuts.load(Ordering::Relaxed));
+    assert_eq!(world.count("mongodbopsrequests"), creates);
+    assert!(
+        cuts.load(Ordering::Relaxed) > creates as u64 / 10,
+        "the connection was cut only {} times",
+        cuts.load(Ordering::Relaxed)
+    );
 }

@@ -2,100 +2,100 @@
 #![allow(missing_docs, clippy::panic, reason = "tests explain themselves, and a panic is how one fails")]
 
 use dbscale_e2e::World;
+use dbscale_e2e::databases;
 use rstest::rstest;
 use serde_json::{Value, json};
 
-fn resources(cpu: &str, memory: &str) -> Value {
-    json!({"requests": {"cpu": cpu, "memory": memory}, "limits": {"cpu": cpu, "memory": memory}})
+/// What a scenario looks at: the numbers are of the component that it scales.
+struct Scenario {
+    /// `engine/db`, and which component where it is a choice.
+    target: &'static [&'static str],
+    /// The flag and the place in the object of what grows from 3 to 5 and goes back to 4: members, or shards.
+    count: (&'static str, &'static str),
+    /// Whether it can shrink beside a new size; shards hold data, and engines refuse to take one away.
+    shrinks: bool,
+    /// A pod that is there from the start, and one that comes with the fifth.
+    pods: (&'static str, &'static str),
+    /// The claim of the pod that comes.
+    claim: &'static str,
+    /// How many claims grow in the end.
+    claims: usize,
 }
 
-fn storage(size: &str) -> Value {
-    json!({"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}})
-}
+const REPLICAS: (&str, &str) = ("--replicas", ".spec.replicas");
 
-fn pods(container: &str) -> Value {
-    json!({"spec": {"containers": [{"name": container, "resources": resources("200m", "256Mi")}]}})
-}
-
-/// Databases of the original scenarios, small enough for many at once.
-fn database(which: &str) -> Value {
-    let (kind, spec) = match which {
-        "mongodb" => (
-            "MongoDB",
-            json!({"version": "4.4.26", "replicaSet": {"name": "rs0"}, "replicas": 3,
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mongodb")}),
-        ),
-        "postgres" => (
-            "Postgres",
-            json!({"version": "16.4", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("postgres")}),
-        ),
-        "mysql" => (
-            "MySQL",
-            json!({"version": "8.0.36", "replicas": 3, "topology": {"mode": "GroupReplication"},
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mysql")}),
-        ),
-        "mariadb" => (
-            "MariaDB",
-            json!({"version": "11.1.3", "replicas": 3, "topology": {"mode": "GaleraCluster"},
-            "storageType": "Durable", "storage": storage("20Gi"), "podTemplate": pods("mariadb")}),
-        ),
-        "elasticsearch" => (
-            "Elasticsearch",
-            json!({"version": "xpack-8.11.1", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("elasticsearch")}),
-        ),
-        "kafka" => (
-            "Kafka",
-            json!({"version": "3.6.1", "replicas": 3, "storageType": "Durable",
-            "storage": storage("20Gi"), "podTemplate": pods("kafka")}),
-        ),
-        other => panic!("no database {other}"),
-    };
-    json!({"apiVersion": "kubedb.com/v1", "kind": kind, "metadata": {"name": "db"}, "spec": spec})
+const fn members(target: &'static [&'static str], claim: &'static str) -> Scenario {
+    Scenario { target, count: REPLICAS, shrinks: true, pods: ("db-2", "db-4"), claim, claims: 5 }
 }
 
 #[rstest]
-#[case::mongodb("mongodb", "datadir-db-4")]
-#[case::postgres("postgres", "data-db-4")]
-#[case::mysql("mysql", "data-db-4")]
-#[case::mariadb("mariadb", "data-db-4")]
-#[case::elasticsearch("elasticsearch", "data-db-4")]
-#[case::kafka("kafka", "db-data-db-4")]
-fn the_original_scenarios(#[case] engine: &str, #[case] last_claim: &str) {
-    let world = World::new(engine);
-    let target = format!("{engine}/db");
-    world.create(&database(engine));
-    world.until(&target, ".status.phase", "Ready");
+#[case::mongodb(databases::mongodb(), members(&["mongodb/db"], "datadir-db-4"))]
+#[case::mongodb_sharded(databases::mongodb_sharded(), Scenario {
+    target: &["mongodb/db", "--component", "shard"],
+    count: ("--replicas", ".spec.shardTopology.shard.replicas"),
+    shrinks: true,
+    pods: ("db-shard0-2", "db-shard1-4"),
+    claim: "datadir-db-shard1-4",
+    claims: 10,
+})]
+#[case::postgres(databases::postgres(), members(&["postgres/db"], "data-db-4"))]
+#[case::mysql(databases::mysql(), members(&["mysql/db"], "data-db-4"))]
+#[case::mariadb(databases::mariadb(), members(&["mariadb/db"], "data-db-4"))]
+#[case::redis_sentinel(databases::redis_sentinel(), members(&["redis/db"], "data-db-4"))]
+#[case::redis_cluster(databases::redis_cluster(), Scenario {
+    target: &["redis/db"],
+    count: ("--shards", ".spec.cluster.shards"),
+    shrinks: false,
+    pods: ("db-shard2-1", "db-shard4-1"),
+    claim: "data-db-shard4-1",
+    claims: 10,
+})]
+#[case::elasticsearch(databases::elasticsearch(), members(&["elasticsearch/db"], "data-db-4"))]
+#[case::elasticsearch_topology(databases::elasticsearch_topology(), Scenario {
+    target: &["elasticsearch/db", "--component", "data"],
+    count: ("--replicas", ".spec.topology.data.replicas"),
+    shrinks: true,
+    pods: ("db-data-2", "db-data-4"),
+    claim: "data-db-data-4",
+    claims: 5,
+})]
+#[case::kafka(databases::kafka(), members(&["kafka/db"], "db-data-db-4"))]
+fn the_original_scenarios(#[case] object: Value, #[case] scenario: Scenario) {
+    let Scenario { target, count: (flag, place), shrinks, pods: (first, fifth), claim, claims } = scenario;
+    let database = target[0];
+    let world = World::new(database.trim_end_matches("/db"));
+    let ask = |command: &str, flags: &[&str]| {
+        let done = world.dbscale(&[&[command], target, flags, &["--wait", "-o", "json"]].concat());
+        assert_eq!(done.code, 0, "{command} {flags:?}: {}", done.stderr);
+        done.json()
+    };
+    world.create(&object);
+    world.until(database, ".status.phase", "Ready");
 
-    let done = world.dbscale(&["vertical", &target, "--cpu", "250m", "--memory", "300Mi", "--wait", "-o", "json"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(done.json()["phase"], "Successful");
-    assert_eq!(done.json()["ops_type"], "VerticalScaling");
-    world.until("pod/db-2", ".spec.containers[0].resources.limits.memory", "300Mi");
+    let done = ask("vertical", &["--cpu", "250m", "--memory", "300Mi"]);
+    assert_eq!((&done["phase"], &done["ops_type"]), (&json!("Successful"), &json!("VerticalScaling")));
+    world.until(&format!("pod/{first}"), ".spec.containers[0].resources.limits.memory", "300Mi");
 
-    let done = world.dbscale(&["horizontal", &target, "--replicas", "5", "--wait"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    world.until("pod/db-4", ".status.phase", "Running");
-    world.until(&target, ".spec.replicas", "5");
+    ask("horizontal", &[flag, "5"]);
+    world.until(&format!("pod/{fifth}"), ".status.phase", "Running");
+    world.until(database, place, "5");
 
-    let done = world.dbscale(&["storage", &target, "--to", "50Gi", "--wait", "-o", "json"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(done.json()["claims"].as_array().map(Vec::len), Some(5));
-    assert_eq!(world.value(&format!("pvc/{last_claim}"), ".status.capacity.storage"), "50Gi");
+    let done = ask("storage", &["--to", "50Gi"]);
+    assert_eq!(done["claims"].as_array().map(Vec::len), Some(claims), "{done}");
+    assert_eq!(world.value(&format!("pvc/{claim}"), ".status.capacity.storage"), "50Gi");
 
-    let done = world.dbscale(&["set", &target, "--replicas", "4", "--cpu", "300m", "--wait", "-o", "json"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    let types: Vec<Value> =
-        done.json()["ops_requests"].as_array().into_iter().flatten().map(|o| o["ops_type"].clone()).collect();
+    let number = if shrinks { "4" } else { "6" };
+    let done = ask("set", &[flag, number, "--cpu", "300m"]);
+    let types: Vec<&Value> = done["ops_requests"].as_array().into_iter().flatten().map(|o| &o["ops_type"]).collect();
     assert_eq!(types, ["HorizontalScaling", "VerticalScaling"]);
-    world.until(&target, ".spec.replicas", "4");
+    world.until(database, place, number);
+    world.until(&format!("pod/{first}"), ".spec.containers[0].resources.limits.cpu", "300m");
 }
 
 #[test]
 fn asking_again_for_what_is_there_sends_nothing() {
     let world = World::new("skip");
-    world.create(&database("mongodb"));
+    world.create(&databases::mongodb());
     let done = world.dbscale(&["horizontal", "mg/db", "--replicas", "3", "-o", "json"]);
     assert_eq!((done.code, &done.json()["skipped"]), (0, &json!(true)));
     assert_eq!(world.count("mongodbopsrequests"), 0);
@@ -104,7 +104,7 @@ fn asking_again_for_what_is_there_sends_nothing() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let world = World::new("dry");
-    world.create(&database("mongodb"));
+    world.create(&databases::mongodb());
     for dry in ["client", "server"] {
         let done =
             world.dbscale(&["horizontal", "mg/db", "--replicas", "5", "-o", "json", &format!("--dry-run={dry}")]);
@@ -132,7 +132,7 @@ fn a_dry_run_writes_nothing() {
 #[case::forbidden(&["vertical", "mg/db", "--size", "db.t3.small", "--as", "nobody"], 1, "nobody")]
 fn bad_input(#[case] arguments: &[&str], #[case] code: i32, #[case] says: &str) {
     let world = World::new("bad");
-    world.create(&database("mongodb"));
+    world.create(&databases::mongodb());
     let refused = world.dbscale(arguments);
     assert_eq!(refused.code, code, "{}{}", refused.stdout, refused.stderr);
     assert!(refused.stderr.contains(says), "{}", refused.stderr);
@@ -140,38 +140,124 @@ fn bad_input(#[case] arguments: &[&str], #[case] code: i32, #[case] says: &str) 
     assert_eq!(world.count("mongodbopsrequests"), 0);
 }
 
+#[rstest]
+#[case::nobody_listens(
+    r#"{"clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}], "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}], "current-context": "x"}"#,
+    "http://127.0.0.1:1 could not be reached"
+)]
+#[case::broken("clusters: [", "cannot be used")]
+#[case::no_context(r#"{"clusters": [], "users": [], "contexts": [], "current-context": "gone"}"#, "gone")]
+fn a_cluster_that_cannot_be_had(#[case] kubeconfig: &str, #[case] says: &str) {
+    let world = World::new("unreachable");
+    let file = world.write("kubeconfig", kubeconfig);
+    let begun = std::time::Instant::now();
+    let failed = world.kubectl(&[
+        "dbscale",
+        "vertical",
+        "mg/db",
+        "--size",
+        "db.t3.small",
+        "--kubeconfig",
+        &file,
+        "--request-timeout",
+        "2s",
+    ]);
+    assert_eq!((failed.code, failed.stdout.as_str()), (1, ""), "{}", failed.stderr);
+    assert!(failed.stderr.starts_with("error: ") && failed.stderr.contains(says), "{}", failed.stderr);
+    assert!(begun.elapsed().as_secs() < 20, "a call is bounded by its time limit");
+}
+
+#[test]
+fn an_engine_that_kubedb_has_not_installed_is_told() {
+    let world = World::new("absent");
+    let definition = world.must(&["get", "crd", "weaviates.kubedb.com", "-o", "json"]);
+    world.must(&["delete", "crd", "weaviates.kubedb.com"]);
+    let failed = world.dbscale(&["vertical", "weaviate/db", "--size", "db.t3.small"]);
+    let file = world.write("weaviates", &definition);
+    world.must(&["create", "-f", &file]); // first of all, for the other tests
+    assert_eq!((failed.code, failed.stdout.as_str()), (1, ""), "{}", failed.stderr);
+    for word in ["KubeDB's Weaviate is not installed in this cluster", "Install KubeDB with Weaviate"] {
+        assert!(failed.stderr.contains(word), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_name_of_63_characters_gets_a_request_whose_name_fits() {
+    let world = World::new("long");
+    let name = format!("{}z", "a".repeat(62));
+    let mut object = databases::mongodb();
+    object["metadata"]["name"] = json!(name);
+    world.create(&object);
+    let done = world.dbscale(&["horizontal", &format!("mg/{name}"), "--replicas", "5", "-o", "json"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let made = done.json()["ops_request_name"].as_str().unwrap().to_owned();
+    assert_eq!(made.len(), 63, "{made}");
+    assert_eq!(world.value(&format!("mongodbopsrequest/{made}"), ".spec.databaseRef.name"), name);
+}
+
+#[test]
+fn a_later_step_that_cannot_be_made_is_told_with_what_was_done() {
+    let world = World::new("partial");
+    let mut object = databases::mongodb();
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/no-pods": "true"});
+    world.create(&object);
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "one"},
+        "spec": {"hard": {"count/mongodbopsrequests.ops.kubedb.com": "1"}}});
+    world.create(&quota);
+    world.until("resourcequota/one", ".status.hard.count/mongodbopsrequests\\.ops\\.kubedb\\.com", "1");
+    let failed = world.dbscale(&["set", "mg/db", "--replicas", "5", "--memory", "512Mi"]);
+    assert_eq!(failed.code, 1, "{}", failed.stderr);
+    assert_eq!(world.count("mongodbopsrequests"), 1);
+    for word in ["done: db-scale-", "not done: VerticalScaling", "exceeded quota"] {
+        assert!(failed.stderr.contains(word), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn the_second_of_two_ordered_requests_waits_for_the_first_to_begin() {
+    let world = World::new("ordered");
+    let mut object = databases::mongodb();
+    object["metadata"]["annotations"] =
+        json!({"testbed.dbscale.dev/no-pods": "true", "testbed.dbscale.dev/never-start": "true"});
+    world.create(&object);
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let set = ["set", "mg/db", "--replicas", "5", "--memory", "512Mi", "--ordered"];
+    let late = world.dbscale(&[&set[..], &["--wait", "--wait-timeout", "2s"]].concat());
+    assert_eq!(late.code, 7, "{}", late.stderr);
+    assert!(late.stderr.contains("not done: VerticalScaling"), "{}", late.stderr);
+    assert_eq!(world.count("mongodbopsrequests"), 1);
+
+    world.must(&["delete", "-n", &world.namespace, "mongodbopsrequests", "--all"]);
+    world.must(&["annotate", "-n", &world.namespace, "mongodb/db", "testbed.dbscale.dev/never-start-"]);
+    let done = world.dbscale(&[&set[..], &["--wait", "-o", "json"]].concat());
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(world.count("mongodbopsrequests"), 2);
+}
+
 #[test]
 fn several_components_are_a_choice_with_their_sizes() {
     let world = World::new("choice");
-    world.create(&json!({"apiVersion": "kubedb.com/v1", "kind": "Elasticsearch", "metadata": {"name": "db"}, "spec": {
-    "version": "xpack-8.11.1", "storageType": "Durable",
-    "topology": {
-        "master": {"replicas": 3, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
-        "data": {"replicas": 2, "storage": storage("40Gi"), "podTemplate": pods("elasticsearch")},
-        "ingest": {"replicas": 1, "storage": storage("4Gi"), "podTemplate": pods("elasticsearch")},
-    }}}));
+    world.create(&databases::elasticsearch_topology());
     let refused = world.dbscale(&["vertical", "es/db", "--size", "db.t3.small"]);
     assert_eq!(refused.code, 2, "{}", refused.stderr);
-    for word in ["--component", "master", "data", "ingest", "40Gi"] {
+    for word in ["--component", "master", "data", "ingest", "20Gi"] {
         assert!(refused.stderr.contains(word), "{}", refused.stderr);
     }
-    let done = world.dbscale(&["horizontal", "es/db", "--component", "data", "--replicas", "3", "-o", "json"]);
+    let done = world.dbscale(&["horizontal", "es/db", "--component", "data", "--replicas", "4", "-o", "json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert_eq!(done.json()["replicas"], 3);
+    assert_eq!(done.json()["replicas"], 4);
 }
 
 #[test]
 fn a_sharded_cluster_takes_both_shard_numbers_and_a_second_request_of_a_type_is_refused() {
     let world = World::new("sharded");
-    world.create(&json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db"}, "spec": {
-    "version": "4.4.26", "storageType": "Durable",
-    "shardTopology": {
-        "shard": {"shards": 2, "replicas": 3, "storage": storage("10Gi"), "podTemplate": pods("mongodb")},
-        "configServer": {"replicas": 3, "storage": storage("5Gi"), "podTemplate": pods("mongodb")},
-        "mongos": {"replicas": 2, "podTemplate": pods("mongodb")},
-    }}}));
+    let mut object = databases::mongodb_sharded();
+    // From its creation, so that the simulator cannot begin an operation before it has seen this.
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/slow": "10m"});
+    world.create(&object);
     world.until("mongodb/db", ".status.phase", "Ready");
-    world.must(&["annotate", "-n", &world.namespace, "mongodb/db", "testbed.dbscale.dev/slow=20s"]);
     let done = world.dbscale(&["horizontal", "mg/db", "--shards", "3", "-o", "json"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     let name = done.json()["ops_request_name"].as_str().unwrap().to_owned();
@@ -187,9 +273,10 @@ fn a_sharded_cluster_takes_both_shard_numbers_and_a_second_request_of_a_type_is_
 #[test]
 fn a_failed_operation_is_told_with_its_reason() {
     let world = World::new("failed");
-    world.create(&database("postgres"));
+    let mut object = databases::postgres();
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/fail": "no room on any node"});
+    world.create(&object);
     world.until("postgres/db", ".status.phase", "Ready");
-    world.must(&["annotate", "-n", &world.namespace, "postgres/db", "testbed.dbscale.dev/fail=no room on any node"]);
     let done = world.dbscale(&["vertical", "pg/db", "--memory", "512Mi", "--wait"]);
     assert_eq!(done.code, 6, "{}", done.stderr);
     assert!(done.stderr.contains("no room on any node"), "{}", done.stderr);
