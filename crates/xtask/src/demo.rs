@@ -32,8 +32,8 @@ pub fn run(keep: bool) -> Result<()> {
     }
     done?;
     println!(
-        "\nDone: {} outcomes checked. Three databases were resized, given more members and more storage through\n\
-         ordinary OpsRequests and one guarded patch, and everything that would have hurt them was refused.",
+        "\nDone: {} outcomes checked. Three databases were resized and given more members, shards and storage through\n\
+         ordinary OpsRequests and one guarded patch; what would have hurt them was refused, with the reason.",
         demo.checked
     );
     Ok(())
@@ -58,6 +58,10 @@ impl Demo<'_> {
         let five =
             ["get", "pods", "-l", "app.kubernetes.io/instance=my-db", "-o", "jsonpath={.items[*].metadata.name}"];
         self.until(&five, "my-db-0 my-db-1 my-db-2 my-db-3 my-db-4")?;
+
+        say("More shards of a Redis cluster: 3 to 4, each with its replica");
+        self.show(0, &["kubectl", "dbscale", "horizontal", "redis/cache", "--shards", "4", "--wait"])?;
+        self.until(&["get", "pod", "cache-shard3-1", "-o", "jsonpath={.status.phase}"], "Running")?;
 
         say("Both at once: KubeDB would drop one of two wishes in a request, so two requests are made");
         self.show(

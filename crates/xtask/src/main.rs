@@ -1,5 +1,6 @@
 //! `cargo xtask`: the project's own tasks.
 
+mod bench;
 mod demo;
 mod playground;
 mod suite;
@@ -42,6 +43,18 @@ enum Task {
     },
     /// Run all tests
     Test,
+    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side
+    Bench {
+        /// What to measure
+        #[arg(value_parser = ["plugin"])]
+        what: String,
+    },
+    /// Runs one command and prints its time and peak memory
+    #[command(hide = true)]
+    Measure {
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// What `up` leaves in the background
     #[command(hide = true)]
     Serve {
@@ -68,6 +81,8 @@ fn run() -> Result<()> {
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
         Task::Test => suite::run(),
+        Task::Bench { .. } => bench::plugin(),
+        Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without_simulator } => playground::serve(&dir, !without_simulator),
     }
 }
