@@ -74,8 +74,8 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Tells the outcome of the only target, in text.
-pub fn single(outcome: &Outcome) {
+/// Tells what was asked for the only target, in text: before its operations are followed.
+pub fn asked(outcome: &Outcome) {
     if outcome.failure.is_none() || !outcome.operations.is_empty() {
         summary(outcome);
     }
@@ -86,6 +86,10 @@ pub fn single(outcome: &Outcome) {
     if outcome.skipped {
         data!("{} already at the desired state", outcome.target());
     }
+}
+
+/// Tells how it ended for the only target, in text: how to follow what goes on, and what failed.
+pub fn ended(outcome: &Outcome) {
     let follow = outcome.operations.iter().filter(|o| o.dry_run.is_none() && o.phase.is_none());
     for name in follow.filter_map(|o| o.ops_request_name.as_ref()) {
         let kind = outcome.operations[0].resource.split('.').next().unwrap_or_default();

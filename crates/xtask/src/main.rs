@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod playground;
 mod suite;
+mod targets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,6 +44,8 @@ enum Task {
     },
     /// Run all tests
     Test,
+    /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
+    Targets,
     /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side
     Bench {
         /// What to measure
@@ -81,6 +84,7 @@ fn run() -> Result<()> {
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
         Task::Test => suite::run(),
+        Task::Targets => targets::check(),
         Task::Bench { .. } => bench::plugin(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without_simulator } => playground::serve(&dir, !without_simulator),

@@ -7,7 +7,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use dbscale_testbed::assets;
 
-use crate::playground;
+use crate::{playground, targets};
 
 /// Runs every step; the first that fails ends it.
 pub fn run() -> Result<()> {
@@ -19,6 +19,7 @@ pub fn run() -> Result<()> {
         &["test", "--workspace", "--exclude", "dbscale-e2e", "--all-targets"],
     )?;
     step("documentation tests", &["test", "--workspace", "--doc", "--quiet"])?;
+    timed("other systems", targets::check)?;
 
     let dir = assets::workspace().join("target/playground");
     let _ = playground::down(&dir); // one that an interrupted run has left

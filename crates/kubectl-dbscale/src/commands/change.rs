@@ -1,5 +1,6 @@
 //! The commands that change databases: from flags to a job, from outcomes to an answer.
 
+use std::cell::Cell;
 use std::io::{BufRead as _, IsTerminal as _};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Outpu
 use crate::outcome::{Failure, Outcome};
 use crate::output::{self, data};
 use crate::run::failure::{self, usage};
-use crate::run::{self, Job, Subject};
+use crate::run::{self, Job, Stage, Subject};
 use crate::target::{self, Target};
 
 /// What `--request-timeout 0` means: in kubectl no limit, here still a bound.
@@ -205,12 +206,16 @@ pub async fn run(wanted: Wanted, global: &Global) -> u8 {
     };
     let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
     let text = !matches!(global.output, Some(Output::Json | Output::Yaml | Output::Name));
-    let mut tell = |outcome: &Outcome| {
-        if text && !single {
-            output::row(outcome);
+    let told = Cell::new(false);
+    let tell = |stage: Stage, outcome: &Outcome| match stage {
+        Stage::Asked if text && single => {
+            told.set(true);
+            output::asked(outcome);
         }
+        Stage::Ended if text && !single => output::row(outcome),
+        Stage::Asked | Stage::Ended => {}
     };
-    let work = run::run(&cluster, &wanted.job, subjects, user, &mut tell);
+    let work = run::run(&cluster, &wanted.job, subjects, user, &tell);
     let outcomes = tokio::select! {
         outcomes = work => outcomes,
         _ = tokio::signal::ctrl_c() => {
@@ -218,11 +223,12 @@ pub async fn run(wanted: Wanted, global: &Global) -> u8 {
             return 130;
         }
     };
-    answer(&outcomes, single, global);
+    answer(&outcomes, single, told.get(), global);
     outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0)
 }
 
-fn answer(outcomes: &[Outcome], single: bool, global: &Global) {
+/// Prints what came of it. `told`: what was asked for the only target has been told already.
+fn answer(outcomes: &[Outcome], single: bool, told: bool, global: &Global) {
     match (global.output, outcomes) {
         (Some(form @ (Output::Json | Output::Yaml)), [only]) if single => {
             output::warnings(only);
@@ -248,7 +254,12 @@ fn answer(outcomes: &[Outcome], single: bool, global: &Global) {
                 }
             }
         }
-        (_, [only]) if single => output::single(only),
+        (_, [only]) if single => {
+            if !told {
+                output::asked(only);
+            }
+            output::ended(only);
+        }
         (_, several) => output::total(several),
     }
 }

@@ -122,13 +122,22 @@ pub fn plan_for(subject: &Subject, job: &Job, stamp: &Stamp) -> Result<Plan, Fai
     }
 }
 
+/// How far a target has come when it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// All was asked of the API server; the operations are followed from here on.
+    Asked,
+    /// Nothing more happens.
+    Ended,
+}
+
 /// Runs the change for every subject, several at a time, and tells each outcome as it comes.
 pub async fn run(
     cluster: &Cluster,
     job: &Job,
     subjects: Vec<Subject>,
     user: Option<String>,
-    tell: &mut dyn FnMut(&Outcome),
+    tell: &dyn Fn(Stage, &Outcome),
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut failures = 0;
@@ -142,7 +151,7 @@ pub async fn run(
                 outcome.failure = Some(failure::not_begun());
                 return outcome;
             }
-            let outcome = one(cluster, job, subject, user.clone(), index).await;
+            let outcome = one(cluster, job, subject, user.clone(), index, tell).await;
             execute::log_failure(job, &outcome);
             outcome
         })
@@ -152,7 +161,7 @@ pub async fn run(
         if job.max_failures.is_some_and(|most| failures >= most) {
             begun.set(false);
         }
-        tell(&outcome);
+        tell(Stage::Ended, &outcome);
         outcomes.push(outcome);
     }
     outcomes
@@ -170,7 +179,14 @@ pub fn stamp(job: &Job, user: Option<String>, index: usize) -> Stamp {
     }
 }
 
-async fn one(cluster: &Cluster, job: &Job, subject: Subject, user: Option<String>, index: usize) -> Outcome {
+async fn one(
+    cluster: &Cluster,
+    job: &Job,
+    subject: Subject,
+    user: Option<String>,
+    index: usize,
+    tell: &dyn Fn(Stage, &Outcome),
+) -> Outcome {
     let mut outcome = subject.outcome();
     let stamp = stamp(job, user, index);
     let plan = match plan_for(&subject, job, &stamp) {
@@ -193,6 +209,7 @@ async fn one(cluster: &Cluster, job: &Job, subject: Subject, user: Option<String
     execute::plan(cluster, job, &subject, plan, &stamp, &mut outcome).await;
     outcome.warnings.extend(cluster.take_warnings());
     if let (Some(patience), None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
+        tell(Stage::Asked, &outcome);
         wait::follow(cluster, &subject, patience, &mut outcome).await;
     }
     outcome
