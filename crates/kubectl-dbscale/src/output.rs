@@ -250,9 +250,15 @@ pub fn failed(target: &str, failure: &Failure) {
     }
 }
 
+/// A sentence without its full stop, its first letter a capital; not where it begins with a name or a place (`my-db-0 is …`).
 fn capital(text: &str) -> String {
-    let mut chars = text.trim_end_matches('.').chars();
-    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+    let text = text.trim_end_matches('.');
+    let word = text.split(' ').next().unwrap_or_default().trim_end_matches([':', ',']);
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) if word.chars().all(char::is_alphabetic) => first.to_uppercase().chain(chars).collect(),
+        _ => text.to_owned(),
+    }
 }
 
 fn eprint_choice(choice: &Choice) {
@@ -285,6 +291,7 @@ pub fn json_of(outcome: &Outcome) -> Value {
             value["ops_requests"] = serde_json::to_value(several).unwrap_or_default();
             value["message"] = json!("OpsRequests created, reconciler will monitor progress");
             if let Some(dry_run) = &several[0].dry_run {
+                value["message"] = json!("OpsRequests would be created (nothing was written)");
                 value["dry_run"] = json!(dry_run);
             }
             value

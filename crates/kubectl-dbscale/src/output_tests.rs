@@ -175,6 +175,12 @@ fn a_table_has_no_trailing_blanks() {
 
 #[rstest]
 #[case::capital("ask for more than 50Gi", "Ask for more than 50Gi")]
+#[case::a_name_stays(
+    "my-db-scale-1 (VerticalScaling) is Progressing",
+    "my-db-scale-1 (VerticalScaling) is Progressing"
+)]
+#[case::a_target_stays("mongodb/db has no component 'x'", "mongodb/db has no component 'x'")]
+#[case::a_place_stays("spec.type is missing", "spec.type is missing")]
 #[case::one_full_stop("write 3.", "Write 3")]
 #[case::a_number("10Gi is less", "10Gi is less")]
 fn sentences(#[case] text: &str, #[case] wanted: &str) {

@@ -135,11 +135,13 @@ fn screen(database: &Database, subject: &Subject, plan: &Plan, args: &PlanArgs) 
     let width = |cell: fn(&Row) -> &String| rows.iter().map(|r| cell(r).chars().count()).max().unwrap_or(0);
     let (before, after) = (width(|r| &r.before), width(|r| &r.after));
     for r in &rows {
-        let line = format!(
-            "  {:<9}  {RED}{:<before$}{RED:#}  →  {GREEN}{:<after$}{GREEN:#}  {YELLOW}{}{YELLOW:#}",
-            r.field, r.before, r.after, r.note
-        );
-        data!("{}", if r.note.is_empty() { line.trim_end().to_owned() } else { line });
+        let mut line = format!("  {:<9}  {RED}{:<before$}{RED:#}  →  ", r.field, r.before);
+        let _ = if r.note.is_empty() {
+            write!(line, "{GREEN}{}{GREEN:#}", r.after)
+        } else {
+            write!(line, "{GREEN}{:<after$}{GREEN:#}  {YELLOW}{}{YELLOW:#}", r.after, r.note)
+        };
+        data!("{line}");
     }
     data!("\nSteps");
     for (index, step) in plan.steps.iter().enumerate() {
