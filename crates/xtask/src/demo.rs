@@ -1,9 +1,12 @@
 //! `demo`: the main job, from nothing to scaled databases, on a machine without a cluster.
 
+use std::fmt::Write as _;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anstyle::{Color, RgbColor};
 use anyhow::{Context, Result, bail, ensure};
 use dbscale_testbed::assets;
 
@@ -12,25 +15,42 @@ use crate::playground;
 /// How long a database or an operation may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// The picture's colours: light text on a dark ground, legible on either page.
+const WHITE: Color = Color::Rgb(RgbColor(0xe6, 0xe6, 0xe6));
+const BLACK: Color = Color::Rgb(RgbColor(0x1c, 0x1f, 0x26));
+
 struct Demo<'d> {
     dir: &'d Path,
     checked: u32,
+    /// What [`Demo::film`] has shown, with its colours.
+    film: String,
 }
 
 /// Runs the demo; an outcome that is not as promised ends it with an error.
-pub fn run(keep: bool) -> Result<()> {
+///
+/// `picture` names an SVG file to write, with some of the commands and their output as a terminal shows them.
+pub fn run(keep: bool, picture: Option<&Path>) -> Result<()> {
     let dir = assets::workspace().join("target/demo");
     let _ = playground::down(&dir); // one that an interrupted run has left
     say("A control plane on this machine: a real API server and scheduler, with KubeDB's operator simulated");
     playground::up(&dir, &[])?;
-    let mut demo = Demo { dir: &dir, checked: 0 };
+    let mut demo = Demo { dir: &dir, checked: 0, film: String::new() };
     let done = demo.scenes();
+    let film = std::mem::take(&mut demo.film);
     if keep {
         eprintln!("\nIt keeps running. End it with: cargo xtask down --dir {}", dir.display());
     } else {
         playground::down(&dir)?;
     }
     done?;
+    if let Some(file) = picture {
+        let svg = anstyle_svg::Term::new()
+            .palette(anstyle_svg::WIN10_CONSOLE)
+            .fg_color(WHITE)
+            .bg_color(BLACK)
+            .render_svg(&film);
+        std::fs::write(file, svg).with_context(|| format!("could not write {}", file.display()))?;
+    }
     println!(
         "\nDone: {} outcomes checked. Three databases were resized and given more members, shards and storage through\n\
          ordinary OpsRequests and one guarded patch; what would have hurt them was refused, with the reason.",
@@ -49,7 +69,7 @@ impl Demo<'_> {
         self.show(0, &["kubectl", "get", "mongodb,postgres,redis"])?;
 
         say("More memory: db.t3.small to db.t3.medium");
-        self.show(0, &["kubectl", "dbscale", "vertical", "mongodb/my-db", "--size", "db.t3.medium", "--wait"])?;
+        self.film(0, &["kubectl", "dbscale", "vertical", "mongodb/my-db", "--size", "db.t3.medium", "--wait"])?;
         let memory = ["get", "pod", "my-db-0", "-o", "jsonpath={.spec.containers[0].resources.limits.memory}"];
         self.until(&memory, "4Gi")?;
 
@@ -70,16 +90,16 @@ impl Demo<'_> {
         )?;
         self.until(&["get", "postgres", "crm", "-o", "jsonpath={.spec.replicas}"], "3")?;
 
-        say("More storage: 20Gi to 50Gi, first as a plan");
-        self.show(0, &["kubectl", "dbscale", "plan", "mongodb/my-db", "--storage", "50Gi"])?;
+        say("A plan of everything at once, and then more storage: 20Gi to 50Gi");
+        self.film(0, &["kubectl", "dbscale", "plan", "mongodb/my-db", "--size", "db.t3.large", "--storage", "50Gi"])?;
         self.show(0, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "50Gi", "--wait"])?;
         let capacity = ["get", "pvc", "datadir-my-db-0", "-o", "jsonpath={.status.capacity.storage}"];
         self.until(&capacity, "50Gi")?;
 
         say("What is refused, and why");
-        self.show(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "20Gi"])?;
+        self.film(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "20Gi"])?;
         self.show(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "500M"])?;
-        self.show(3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
+        self.film(3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
         self.show(2, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "100GB"])?;
         self.show(2, &["kubectl", "dbscale", "vertical", "redis/cache", "--size", "db.t3.meduim"])?;
         self.show(3, &["kubectl", "dbscale", "vertical", "mongodb/no-such-db", "--size", "db.t3.medium"])
@@ -93,6 +113,24 @@ impl Demo<'_> {
             println!("(exit {})", status.code().unwrap_or(-1));
         }
         ensure!(status.code() == Some(code), "`{}` ended with {status}, not with {code}", command.join(" "));
+        self.checked += 1;
+        Ok(())
+    }
+
+    /// Shows a command as [`Demo::show`] does, in the colours of a terminal, and keeps it for the picture.
+    fn film(&mut self, code: i32, command: &[&str]) -> Result<()> {
+        let (mut output, writer) = std::io::pipe()?;
+        let mut child = {
+            let mut run = self.command(command[0]);
+            run.args(&command[1..]).env("CLICOLOR_FORCE", "1").stdout(writer.try_clone()?).stderr(writer);
+            run.spawn().context("could not run kubectl")?
+        };
+        let mut text = String::new();
+        output.read_to_string(&mut text)?;
+        let status = child.wait()?;
+        println!("\n$ {}\n{}", command.join(" "), text.trim_end());
+        ensure!(status.code() == Some(code), "`{}` ended with {status}, not with {code}", command.join(" "));
+        let _ = write!(self.film, "$ {}\n{text}\n", command.join(" "));
         self.checked += 1;
         Ok(())
     }

@@ -26,6 +26,9 @@ enum Task {
         /// Leave it running
         #[arg(long)]
         keep: bool,
+        /// Write an SVG picture of some of it
+        #[arg(long, value_name = "FILE")]
+        picture: Option<PathBuf>,
     },
     /// Start a local control plane in the background, with KubeDB simulated
     Up {
@@ -80,7 +83,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     match Cli::parse().task {
-        Task::Demo { keep } => demo::run(keep),
+        Task::Demo { keep, picture } => demo::run(keep, picture.as_deref()),
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
         Task::Test => suite::run(),
