@@ -89,6 +89,11 @@ impl ResourceSet {
         entries.filter_map(|(name, value)| Some((name.as_str(), Written::of(value)?)))
     }
 
+    /// The names of one side's resources.
+    pub fn names(&self, side: Side) -> impl Iterator<Item = &str> {
+        self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+
     /// The amount that sizes the container: its request, else its limit.
     #[must_use]
     pub fn size(&self, name: &str) -> Option<Quantity> {
@@ -113,6 +118,39 @@ impl ResourceSet {
             value[side.field()][name] = Value::from(amount.to_string());
         }
         Self(value)
+    }
+
+    /// The amounts of each resource that differs from `old` on one side or on both; a null where none does.
+    #[must_use]
+    pub fn changed_from(&self, old: &Self) -> Self {
+        let same = |name: &str| {
+            Side::ALL.iter().all(|side| match (self.amount(*side, name), old.amount(*side, name)) {
+                (Some(mine), Some(theirs)) => match (mine.quantity(), theirs.quantity()) {
+                    (Some(mine), Some(theirs)) => mine == theirs,
+                    _ => mine.text == theirs.text,
+                },
+                (mine, theirs) => mine == theirs,
+            })
+        };
+        let mut changed = Value::Null;
+        for side in Side::ALL {
+            let amounts = self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten();
+            for (name, amount) in amounts.filter(|(name, _)| !same(name)) {
+                changed[side.field()][name] = amount.clone();
+            }
+        }
+        Self(changed)
+    }
+
+    /// The same with `name` on neither side.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        for side in Side::ALL {
+            if let Some(amounts) = self.0.get_mut(side.field()).and_then(Value::as_object_mut) {
+                amounts.remove(name);
+            }
+        }
+        self
     }
 
     /// Whether both mean the same amounts, however they are spelled.

@@ -1,9 +1,11 @@
 //! A database object seen through its engine's catalog entry: which topology, which components, what each has now.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::amount::{ResourceSet, Written};
-use crate::catalog::{Component, Count, Engine, Pointer, Resources, Storage, Topology};
+use crate::catalog::{Component, Count, Engine, Pointer, Resources, Storage, Topology, When};
 use crate::quantity::Quantity;
 
 /// A database, as far as the rules and plans look at it.
@@ -31,6 +33,10 @@ pub struct Database {
     pub tracker: Option<String>,
     /// Whether `metadata.annotations` exists; a JSON Patch needs to know.
     pub has_annotations: bool,
+    /// Annotation `dbscale.dev/requested-by`: who is said to have asked for the last change.
+    pub requested_by: Option<String>,
+    /// Those of [`Engine::marks`] that the object bears.
+    pub marks: Vec<&'static str>,
 }
 
 /// One component of a database, as it is now.
@@ -48,6 +54,8 @@ pub struct ComponentView {
     pub replicas_bounds: Bounds,
     /// The numbers of shards that KubeDB takes here.
     pub shards_bounds: Bounds,
+    /// What its members are called where they decide by majority and nobody else breaks a tie: `KRaft voters`.
+    pub voters: Option<&'static str>,
 }
 
 /// The present values of a component at one place of the object.
@@ -109,6 +117,8 @@ impl Database {
             components,
             tracker: tracker_of(object),
             has_annotations: object.pointer("/metadata/annotations").is_some_and(Value::is_object),
+            requested_by: crate::change::requested_by(object).map(str::to_owned),
+            marks: engine.marks.iter().filter(|(_, when)| hold(when, object)).map(|(mark, _)| mark.as_str()).collect(),
         }
     }
 
@@ -189,14 +199,25 @@ impl ComponentView {
 impl Bounds {
     fn of(count: Option<&Count>, object: &Value) -> Self {
         let Some(count) = count else { return Self::default() };
-        let because = count.source.clone().unwrap_or_default();
-        match &count.min_when {
-            Some(more) if more.when.iter().all(|w| w.holds(object)) && Some(more.min) > count.min => {
-                Self { min: Some(more.min), max: count.max, because: more.because.clone() }
+        let mut bounds = Self { min: count.min, max: count.max, because: count.source.clone().unwrap_or_default() };
+        let mut at_least = |min: i64, because: &str| {
+            if Some(min) > bounds.min {
+                bounds.min = Some(min);
+                because.clone_into(&mut bounds.because);
             }
-            _ => Self { min: count.min, max: count.max, because },
+        };
+        if let Some(more) = count.min_when.as_ref().filter(|more| hold(&more.when, object)) {
+            at_least(more.min, &more.because);
         }
+        if let Some((above, n)) = count.above.as_ref().and_then(|a| Some((a, a.at.get(object)?.as_i64()?))) {
+            at_least(n.saturating_add(1), &above.because);
+        }
+        bounds
     }
+}
+
+fn hold(when: &[When], object: &Value) -> bool {
+    when.iter().all(|w| w.holds(object))
 }
 
 fn views(key: &'static str, component: &'static Component, object: &Value, version: &str) -> Vec<ComponentView> {
@@ -204,6 +225,7 @@ fn views(key: &'static str, component: &'static Component, object: &Value, versi
     if !exists {
         return Vec::new();
     }
+    let votes = component.replicas.as_ref().and_then(|c| c.votes.as_ref()).filter(|v| hold(&v.when, object));
     let view = |item: Option<String>, places| ComponentView {
         key,
         component,
@@ -211,6 +233,7 @@ fn views(key: &'static str, component: &'static Component, object: &Value, versi
         places,
         replicas_bounds: Bounds::of(component.replicas.as_ref(), object),
         shards_bounds: Bounds::of(component.shards.as_ref(), object),
+        voters: votes.map(|v| v.who.as_str()),
     };
     match list_of(component, version) {
         // The OpsRequest knows a list that the object does not have: there is nothing to address.
@@ -251,30 +274,40 @@ pub(crate) fn asks(component: &Component) -> impl Iterator<Item = &Pointer> {
 }
 
 fn place(component: &Component, object: &Value, version: &str, item: Option<&String>) -> Place {
-    let narrow = |pointer: &Pointer| item.map_or_else(|| pointer.clone(), |item| pointer.of_item(item));
     let mut place = Place { item: item.cloned(), ..Place::default() };
     let number = |count: &Option<Count>| {
         let count = count.as_ref()?;
-        let at = count.at.as_ref().map(narrow);
+        let at = count.at.as_ref().map(|at| narrow(at, item));
         at.and_then(|p| p.get(object)?.as_i64()).or(count.default)
     };
     place.replicas = number(&component.replicas);
     place.shards = number(&component.shards);
     if let Some(Resources { at: Some(at), .. }) = &component.resources {
-        let found = at.of(version).map(narrow).and_then(|p| p.get(object).cloned());
-        place.resources = ResourceSet::of(found.as_ref());
+        let at = at.of(version).map(|at| narrow(at, item));
+        place.resources = ResourceSet::of(at.as_ref().and_then(|p| p.get(object)));
+        // An arbiter's volume is asked for among the resources of its container, and is none of them.
+        let size = component.storage.as_ref().map(|s| s.size.segments());
+        if let (Some(at), Some(size)) = (&at, size)
+            && size.starts_with(at.segments())
+        {
+            place.resources = std::mem::take(&mut place.resources).without("storage");
+        }
     }
-    if let Some(Storage { at: Some(at), kind, .. }) = &component.storage {
-        let claim = narrow(at);
-        let size = claim.field("resources").field("requests").field("storage");
+    if let Some(Storage { at: Some(_), kind, size, class, .. }) = &component.storage {
+        let size = narrow(size, item);
         place.storage = size.get(object).and_then(Written::of);
         place.storage_path = size.dotted();
         place.storage_pointer = size.to_json_pointer(object).unwrap_or_default();
-        place.class = claim.field("storageClassName").get(object).and_then(Value::as_str).map(str::to_owned);
-        let kind = kind.as_ref().map(narrow);
+        place.class = narrow(class, item).get(object).and_then(Value::as_str).map(str::to_owned);
+        let kind = kind.as_ref().map(|kind| narrow(kind, item));
         place.ephemeral = kind.and_then(|p| p.get(object)?.as_str().map(|k| k == "Ephemeral")).unwrap_or(false);
     }
     place
+}
+
+/// The place of one list item, where there is one.
+fn narrow<'p>(pointer: &'p Pointer, item: Option<&String>) -> Cow<'p, Pointer> {
+    item.map_or(Cow::Borrowed(pointer), |item| Cow::Owned(pointer.of_item(item)))
 }
 
 /// Marks that tell what keeps an object in step with a Git repository: (label or annotation, its key, the tool).

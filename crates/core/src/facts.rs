@@ -20,6 +20,8 @@ pub struct Facts {
     pub claims: Vec<ClaimFact>,
     /// The size that a new volume of a component starts with, by the component's name: its workload's claim template.
     pub templates: BTreeMap<String, Quantity>,
+    /// Who asks, as the API server knows them; `None` where nobody has told, as on files.
+    pub caller: Option<String>,
 }
 
 /// A fact that may not have been looked up.

@@ -7,9 +7,10 @@ use std::fmt;
 use serde_json::Value;
 
 /// `status.phase` of an OpsRequest. Source: the enum in KubeDB's CRDs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Empty or `Pending`: not begun.
+    #[default]
     Pending,
     /// Running.
     Progressing,

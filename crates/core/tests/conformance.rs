@@ -108,11 +108,11 @@ fn faults(folder: &Path, engine: &Engine) -> Vec<String> {
 
 /// Fields of the scaling stanzas that neither a component nor the list of unused fields has.
 fn unaccounted(engine: &Engine, root: &Value) -> Vec<String> {
-    let mut known: BTreeSet<String> = engine.unused.keys().cloned().collect();
+    let mut known: BTreeSet<String> = engine.unused.keys().map(ToString::to_string).collect();
     for component in engine.components.values() {
         for count in [&component.replicas, &component.shards].into_iter().flatten() {
             known.extend(count.ask.as_ref().map(ToString::to_string));
-            known.extend(count.with.keys().cloned());
+            known.extend(count.with.keys().map(ToString::to_string));
         }
         known.extend(component.resources.as_ref().and_then(|r| r.ask.as_ref()).map(ToString::to_string));
         known.extend(component.storage.as_ref().and_then(|s| s.ask.as_ref()).map(ToString::to_string));

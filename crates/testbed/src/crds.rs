@@ -167,7 +167,7 @@ fn operation(engine: &Engine) -> Value {
             put(&mut spec, count.ask.as_ref(), &integer);
             for (pointer, value) in &count.with {
                 let kind = json!({"type": if value.is_boolean() { "boolean" } else { "string" }});
-                put(&mut spec, pointer.parse().ok().as_ref(), &kind);
+                put(&mut spec, Some(pointer), &kind);
             }
         }
         if let Some(ask) = component.resources.as_ref().and_then(|r| r.ask.as_ref()) {

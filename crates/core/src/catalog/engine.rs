@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::form::Form;
 use super::pointer::Pointer;
 
 /// One kind of database that KubeDB runs.
@@ -47,10 +48,70 @@ pub struct Engine {
     /// What KubeDB does not have, though its documents or users expect it: the asked name → the answer.
     #[serde(default)]
     pub misnomers: IndexMap<String, String>,
-    /// Fields of the OpsRequest's scaling blocks that no component uses, each with the reason (JSON Pointer in spec → reason).
+    /// Fields of the OpsRequest's scaling blocks that are no size of a component (JSON Pointer in spec → what it is).
     #[serde(default)]
-    pub unused: IndexMap<String, String>,
+    pub unused: IndexMap<Pointer, Field>,
+    /// Groups of fields of the OpsRequest's spec of which one request may use one: KubeDB reads the others as a mistake.
+    #[serde(default)]
+    pub exclusive: Vec<Exclusive>,
+    /// Facts of a database object that a flag's predicate asks for, by name; each is true where all its tests hold.
+    #[serde(default)]
+    pub marks: IndexMap<String, Vec<When>>,
+    /// The scaling stanzas of the OpsRequest as one tree, made of all that stands above.
+    #[serde(skip)]
+    pub form: Form,
 }
+
+/// A field of the OpsRequest's scaling blocks that is no size of a component. Source: the engine's OpsRequest CRD.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Field {
+    /// Why dbscale has no use for it.
+    pub because: String,
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The texts that are allowed; empty = any.
+    #[serde(default)]
+    pub one_of: Vec<String>,
+    /// The least number.
+    #[serde(default)]
+    pub least: Option<i64>,
+    /// The largest number.
+    #[serde(default)]
+    pub most: Option<i64>,
+    /// Fields that an object must have.
+    #[serde(default)]
+    pub has: Vec<String>,
+    /// Whether it must be there where its block is.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether it asks for something by itself, so that a stanza with nothing else in it is not empty.
+    #[serde(default)]
+    pub acts: bool,
+}
+
+/// The type of a field, as JSON knows them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// `{…}`.
+    #[default]
+    Object,
+    /// `[…]`.
+    Array,
+    /// A text.
+    String,
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number of 32 bits.
+    Integer,
+}
+
+/// Groups of fields that exclude each other: at most one of the groups may be used.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(transparent)]
+pub struct Exclusive(pub Vec<Vec<Pointer>>);
 
 /// A way to run the engine, told from the database object alone.
 #[derive(Debug, Clone, Deserialize)]
@@ -145,7 +206,7 @@ pub struct Count {
     pub ask: Option<Pointer>,
     /// Further fields of the OpsRequest's spec that say it is this component which is meant (`maxscale: true`).
     #[serde(default)]
-    pub with: IndexMap<String, Value>,
+    pub with: IndexMap<Pointer, Value>,
     /// The least that KubeDB takes (at least 1 in any case).
     #[serde(default)]
     pub min: Option<i64>,
@@ -155,10 +216,16 @@ pub struct Count {
     /// A higher least number that holds only under a condition.
     #[serde(default)]
     pub min_when: Option<MinWhen>,
+    /// The number is larger than the one at this place of the object.
+    #[serde(default)]
+    pub above: Option<Above>,
+    /// These members vote among themselves, and nobody else breaks a tie, where all of this holds; `None` = they do not vote.
+    #[serde(default)]
+    pub votes: Option<Votes>,
     /// What the number is where the object does not say (KubeDB's default).
     #[serde(default)]
     pub default: Option<i64>,
-    /// The sibling count that must be sent along: what is not given is taken from the object.
+    /// KubeDB takes this number for 0 where its block is there without it. The plugin sends it along from the object.
     #[serde(default)]
     pub together: bool,
     /// Where the bounds are written.
@@ -178,6 +245,27 @@ pub struct MinWhen {
     pub because: String,
 }
 
+/// A number that another one must stay above.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Above {
+    /// Where the database object keeps the other number.
+    pub at: Pointer,
+    /// What it is, in words: `so many standbys confirm each write`.
+    pub because: String,
+}
+
+/// Members that decide by majority.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Votes {
+    /// What they are called: `KRaft voters`.
+    pub who: String,
+    /// They vote only where all of this holds.
+    #[serde(default)]
+    pub when: Vec<When>,
+}
+
 /// The volumes of a component.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -191,6 +279,12 @@ pub struct Storage {
     /// Where the database object says `Durable` or `Ephemeral`.
     #[serde(default, rename = "type")]
     pub kind: Option<Pointer>,
+    /// `resources.requests.storage` below `at`.
+    #[serde(skip)]
+    pub size: Pointer,
+    /// `storageClassName` below `at`.
+    #[serde(skip)]
+    pub class: Pointer,
 }
 
 /// CPU and memory of a component's main container.

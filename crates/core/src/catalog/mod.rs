@@ -1,11 +1,16 @@
 //! The engine catalog: what KubeDB's 32 engines are called and where each keeps what. Data, read once.
 
 mod engine;
+mod form;
 mod pointer;
 
 use std::sync::LazyLock;
 
-pub use engine::{At, Component, Count, Engine, MinWhen, Pods, Resources, SetKind, Storage, Topology, When};
+pub use engine::{
+    Above, At, Component, Count, Engine, Exclusive, Field, Kind, MinWhen, Pods, Resources, SetKind, Storage, Topology,
+    Votes, When,
+};
+pub use form::{Asker, Form, HORIZONTAL, Node, STANZAS, Stanza, VERTICAL, VOLUME};
 pub use pointer::{Pointer, PointerError, Segment};
 
 /// The API group of KubeDB's databases.
@@ -46,7 +51,13 @@ impl Catalog {
                 if component.name.is_empty() {
                     component.name.clone_from(key);
                 }
+                if let Some(storage @ Storage { at: Some(_), .. }) = &mut component.storage {
+                    let at = storage.at.clone().unwrap_or_default();
+                    storage.size = at.field("resources").field("requests").field("storage");
+                    storage.class = at.field("storageClassName");
+                }
             }
+            engine.form = Form::of(engine);
         }
         Ok(Self { engines })
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{BEFORE, Intent, MANAGED_BY, PlanError, REQUEST_ID, REQUESTED_BY, RequestStep, SIZE, Stamp, request_name};
 use crate::amount::ResourceSet;
-use crate::catalog::{Count, OPS_GROUP, OPS_VERSION, Pointer};
+use crate::catalog::{Count, OPS_GROUP, OPS_VERSION};
 use crate::change::{Change, HORIZONTAL, Stanza, VERTICAL, VOLUME};
 use crate::database::{ComponentView, Database};
 use crate::quantity::Quantity;
@@ -84,9 +84,7 @@ pub(super) fn horizontal(
         let Some(number) = wanted.or(if *together { present } else { None }) else { continue };
         view.narrowed(ask).set(&mut spec, json!(number));
         for (pointer, value) in with {
-            if let Ok(pointer) = pointer.parse::<Pointer>() {
-                pointer.set(&mut spec, value.clone());
-            }
+            pointer.set(&mut spec, value.clone());
         }
         before.insert(name.to_owned(), json!(present));
     }

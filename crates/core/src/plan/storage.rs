@@ -4,7 +4,7 @@ use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, TestOper
 use serde_json::{Value, json};
 
 use super::{PatchStep, REQUEST_ID, REQUESTED_BY, REVERT_TO, Stamp};
-use crate::change::{Change, Source, What, Wish};
+use crate::change::Change;
 use crate::database::{ComponentView, Database};
 use crate::facts::{Case, Facts};
 use crate::quantity::Quantity;
@@ -20,23 +20,7 @@ pub(super) fn patch(
     size: Quantity,
     stamp: &Stamp,
 ) -> PatchStep {
-    let wishes = view
-        .places
-        .iter()
-        .map(|place| Wish {
-            component: view.key,
-            item: view.item.clone(),
-            path: place.storage_path.clone(),
-            what: What::Storage(size.into()),
-        })
-        .collect();
-    let change = Change {
-        engine: database.engine,
-        namespace: database.namespace.clone(),
-        database: database.name.clone(),
-        source: Source::Update,
-        wishes,
-    };
+    let change = Change::of_storage(database, view, &size.into());
     // The rule decides whether a smaller size is a way back from a failed expansion: it then warns instead of refusing.
     let shrinks = view.storage().is_some_and(|present| size < present);
     let refused = rules::judge(&Case { change: &change, facts }).iter().any(crate::finding::Finding::refuses);

@@ -1,6 +1,9 @@
 //! `component/not-in-topology`: the database has no such component.
 
+use super::replicas_transition::of_standalone;
 use super::{EXIT_REFUSED, Rule};
+use crate::catalog::{Engine, Pointer};
+use crate::change::{What, Wish};
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -19,18 +22,27 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Vec<Finding> {
     let Some(database) = case.database() else { return Vec::new() };
-    let topology = database.topology.map_or("unknown topology", |t| t.title.as_str());
-    let names: Vec<String> = database.components.iter().map(crate::database::ComponentView::name).collect();
-    case.change
-        .wishes
-        .iter()
-        .filter(|wish| wish.view(database).is_none())
+    if case.change.request().is_none() {
+        return Vec::new(); // an update of the database itself may add a component
+    }
+    let absent = case.change.wishes.iter().filter(|wish| {
+        wish.view(database).is_none() && !adds_item(wish, case.change.engine) && !of_standalone(wish, database)
+    });
+    absent
         .map(|wish| {
+            let topology = database.topology.map_or("unknown topology", |t| t.title.as_str());
+            let names: Vec<String> = database.components.iter().map(crate::database::ComponentView::name).collect();
             let component = wish.component_name(case.change.engine);
             let message = format!("{} has no component {component} ({topology})", database.target());
             Finding::deny(RULE.id, &wish.path, message).remedy(format!("it has: {}", names.join(", ")))
         })
         .collect()
+}
+
+/// Whether a horizontal wish adds an item to a list of the database (a read replica with a new name).
+fn adds_item(wish: &Wish, engine: &'static Engine) -> bool {
+    let at = wish.component_of(engine).replicas.as_ref().and_then(|c| c.at.as_ref());
+    matches!(wish.what, What::Replicas(_)) && wish.item.is_some() && at.is_some_and(Pointer::is_list)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::{EXIT_REFUSED, Rule};
 use crate::catalog::Engine;
+use crate::change::Source;
 use crate::facts::{Case, Known};
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -20,7 +21,14 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Vec<Finding> {
     let change = case.change;
-    if !matches!(case.facts.database, Known::Missing) {
+    let needed = match &change.source {
+        // Without a name there is nothing to look for: database/ref-empty says it.
+        Source::Request(_) => !change.database.is_empty(),
+        Source::Update(_) => true,
+        // A database that is created is not there yet, and a request outlives its database.
+        Source::Create | Source::RequestUpdate(_) => false,
+    };
+    if !needed || !matches!(case.facts.database, Known::Missing) {
         return Vec::new();
     }
     let mut finding = missing_database(change.engine, &change.namespace, &change.database);

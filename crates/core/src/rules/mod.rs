@@ -1,23 +1,40 @@
 //! The rules: pure functions over a [`Case`], one file each. All of them run, and all findings are told together.
 
+mod audit_requested_by;
 mod change_none;
+mod component_duplicate;
+mod component_exclusive;
 mod component_not_in_topology;
 mod component_unknown;
 mod database_missing;
+mod database_ref_empty;
 mod engine_unsupported;
 mod gitops_tracked;
 mod operation_active;
 mod quantity_unreadable;
 mod replicas_engine_bounds;
+mod replicas_implausible;
 mod replicas_minimum;
+mod replicas_quorum;
 mod replicas_scale_in;
+mod replicas_transition;
+mod request_immutable;
+mod request_retries;
+mod request_schema;
+mod request_timeout;
+mod request_type;
+mod resources_implausible;
+mod resources_in_place;
 mod resources_invalid;
 mod resources_request_above_limit;
+mod resources_unknown_name;
 mod stanza_empty;
 mod stanza_ignored;
+mod stanza_incomplete;
 mod stanza_missing;
 mod storage_class_not_expandable;
 mod storage_ephemeral;
+mod storage_implausible;
 mod storage_minimum;
 mod storage_no_shrink;
 mod storage_not_greater;
@@ -29,6 +46,7 @@ pub use component_unknown::unknown_component;
 pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use quantity_unreadable::unreadable;
+pub use request_schema::undecodable;
 
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -67,26 +85,43 @@ pub const EXIT_ACTIVE: u8 = 5;
 
 /// Every rule, in the order of `explain` and of the findings.
 pub const RULES: &[&Rule] = &[
+    &request_schema::RULE,
+    &request_type::RULE,
+    &request_immutable::RULE,
+    &request_timeout::RULE,
+    &request_retries::RULE,
+    &database_ref_empty::RULE,
     &database_missing::RULE,
     &engine_unsupported::RULE,
     &quantity_unreadable::RULE,
     &component_unknown::RULE,
     &component_not_in_topology::RULE,
+    &component_exclusive::RULE,
+    &component_duplicate::RULE,
     &stanza_missing::RULE,
     &stanza_empty::RULE,
+    &stanza_incomplete::RULE,
     &stanza_ignored::RULE,
     &replicas_minimum::RULE,
     &replicas_engine_bounds::RULE,
+    &replicas_transition::RULE,
     &replicas_scale_in::RULE,
+    &replicas_quorum::RULE,
+    &replicas_implausible::RULE,
+    &resources_unknown_name::RULE,
     &resources_invalid::RULE,
     &resources_request_above_limit::RULE,
+    &resources_implausible::RULE,
+    &resources_in_place::RULE,
     &storage_minimum::RULE,
     &storage_no_shrink::RULE,
     &storage_not_greater::RULE,
+    &storage_implausible::RULE,
     &storage_ephemeral::RULE,
     &storage_template_drift::RULE,
     &storage_class_not_expandable::RULE,
     &operation_active::RULE,
+    &audit_requested_by::RULE,
     &gitops_tracked::RULE,
     &change_none::RULE,
 ];

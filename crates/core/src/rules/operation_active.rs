@@ -22,23 +22,26 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case) -> Vec<Finding> {
     let target = case.database().map_or_else(|| case.change.database.clone(), crate::database::Database::target);
     match &case.change.source {
-        Source::Request(request) if request.controller.is_none() && request.phase.is_active() => case
-            .facts
-            .operations
-            .iter()
-            .filter(|o| o.phase.is_active() && o.name != request.name)
-            .map(|other| {
-                let what = format!("{} ({}) of {target} is {}", other.name, other.ops_type, other.phase);
-                if other.ops_type == request.ops_type {
-                    let message = format!("{what}: KubeDB would skip one of two requests of a type");
-                    let remedy = follow(case, &other.name);
-                    Finding::deny(RULE.id, "spec.type", message).remedy(remedy)
-                } else {
-                    Finding::warn(RULE.id, "spec.type", format!("{what}: this one waits until it has ended"))
-                }
-            })
-            .collect(),
-        Source::Update if case.change.wishes.iter().any(|w| matches!(w.what, What::Storage(_))) => case
+        Source::Request(request)
+            if request.controller.is_none() && request.phase.is_active() && request.named_stanza().is_some() =>
+        {
+            case.facts
+                .operations
+                .iter()
+                .filter(|o| o.phase.is_active() && o.name != request.name)
+                .map(|other| {
+                    let what = format!("{} ({}) of {target} is {}", other.name, other.ops_type, other.phase);
+                    if other.ops_type == request.ops_type {
+                        let message = format!("{what}: KubeDB would skip one of two requests of a type");
+                        let remedy = follow(case, &other.name);
+                        Finding::deny(RULE.id, "spec.type", message).remedy(remedy)
+                    } else {
+                        Finding::warn(RULE.id, "spec.type", format!("{what}: this one waits until it has ended"))
+                    }
+                })
+                .collect()
+        }
+        Source::Update(_) if case.change.wishes.iter().any(|w| matches!(w.what, What::Storage(_))) => case
             .facts
             .operations
             .iter()
@@ -52,7 +55,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 Finding::deny(RULE.id, "spec", message).remedy(remedy)
             })
             .collect(),
-        Source::Request(_) | Source::Update => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `replicas/engine-bounds`: the numbers of members and shards that the engine, or KubeDB's check of it, takes.
 
 use super::{EXIT_REFUSED, Rule};
-use crate::change::What;
+use crate::change::{Source, What};
 use crate::database::Bounds;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -20,6 +20,9 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Vec<Finding> {
+    if matches!(case.change.source, Source::Create) {
+        return Vec::new(); // the bounds are those of an operation; KubeDB has its own for a new database
+    }
     case.change
         .wishes
         .iter()

@@ -23,7 +23,7 @@ fn check(case: &Case) -> Vec<Finding> {
     let change = case.change;
     let Some(request) = change.request() else { return Vec::new() };
     let Some(named) = request.named_stanza().filter(|s| request.stanzas.contains(s)) else { return Vec::new() };
-    if change.wishes.iter().any(|w| w.ops_type() == named.ops_type) {
+    if request.filled.contains(&named) {
         return Vec::new();
     }
     let fields = fields(case, named);

@@ -1,7 +1,7 @@
 //! `storage/no-shrink`: a volume only grows.
 
 use super::{EXIT_REFUSED, Rule};
-use crate::change::{What, Wish};
+use crate::change::{Source, What, Wish};
 use crate::database::ComponentView;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -42,7 +42,15 @@ fn check(case: &Case) -> Vec<Finding> {
         let remedy = format!("ask for more than {present}, or restore a backup into a smaller database");
         Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
     };
-    case.change.wishes.iter().filter_map(judge).collect()
+    let lost = match &case.change.source {
+        Source::Update(update) => update.lost.as_slice(),
+        _ => &[],
+    };
+    let lost = lost.iter().map(|lost| {
+        let message = format!("the size {} is taken away: volumes stay as they are", lost.size.text);
+        Finding::deny(RULE.id, &lost.path, message).remedy(format!("leave {} there", lost.size.text))
+    });
+    case.change.wishes.iter().filter_map(judge).chain(lost).collect()
 }
 
 /// The largest volume, where the wish is a way back from an expansion that failed: every claim's capacity is known, at
@@ -74,6 +82,13 @@ mod tests {
     fn requests(#[case] size: &str, #[case] refused: bool) {
         let ask = request("VolumeExpansion", json!({"volumeExpansion": {"mode": "Online", "replicaSet": size}}));
         assert_eq!(rules_of(&replica_set(), &ask).contains(&RULE.id.0), refused);
+    }
+
+    #[test]
+    fn a_size_is_not_taken_away() {
+        let findings = findings_of_update(&replica_set(), "/spec/storage", json!({}), Vec::new());
+        assert_eq!(findings.iter().map(|f| f.rule).collect::<Vec<_>>(), [RULE.id]);
+        assert_eq!(findings[0].path, "spec.storage.resources.requests.storage");
     }
 
     #[rstest]

@@ -94,8 +94,30 @@ pub fn claim(component: &str, capacity: &str) -> ClaimFact {
 
 /// What all rules say of a request.
 pub fn findings(ask: &Value, facts: &Facts) -> Vec<Finding> {
-    let engine = Catalog::builtin().of_ops_kind(ask["kind"].as_str().unwrap()).unwrap();
+    let kind = ask.get("kind").and_then(Value::as_str).unwrap_or("MongoDBOpsRequest");
+    let engine = Catalog::builtin().of_ops_kind(kind).unwrap();
     let change = Change::of_request(engine, ask, facts.database.here());
+    judge(&Case { change: &change, facts })
+}
+
+/// What all rules say of a request for a database of any engine; of both only what matters is given.
+pub fn verdict(database: &Value, spec: &Value) -> Vec<Finding> {
+    let engine = Catalog::builtin().of_kind(database["kind"].as_str().unwrap()).unwrap();
+    let mut object = database.clone();
+    object["metadata"] = json!({"name": "db", "namespace": "demo"});
+    object["apiVersion"] = json!(format!("kubedb.com/{}", engine.versions[0]));
+    let mut ask = json!({"kind": engine.ops_kind(), "metadata": {"name": "ask", "namespace": "demo"}, "spec": spec});
+    ask["spec"][engine.reference.as_str()] = json!({"name": "db"});
+    let facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
+    findings(&ask, &facts)
+}
+
+/// What all rules say of an update that sets one field of a request.
+pub fn findings_of_request_update(old: &Value, pointer: &str, value: Value, facts: &Facts) -> Vec<Finding> {
+    let engine = Catalog::builtin().of_ops_kind(old["kind"].as_str().unwrap()).unwrap();
+    let mut new = old.clone();
+    *new.pointer_mut(pointer).unwrap() = value;
+    let change = Change::of_request_update(engine, old, &new);
     judge(&Case { change: &change, facts })
 }
 
