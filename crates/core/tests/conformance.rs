@@ -4,21 +4,15 @@
 //! `DBSCALE_REQUIRE_KUBEDB_DATA` is set.
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::{env, fs, thread};
+mod common;
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{fs, thread};
+
+use common::data;
 use dbscale_core::catalog::{Catalog, Engine, Pointer, Segment};
 use serde_json::Value;
-
-fn data() -> Option<PathBuf> {
-    let folder = env::var_os("KUBEDB_DATA").filter(|v| !v.is_empty()).map(PathBuf::from);
-    if folder.is_none() {
-        assert!(env::var_os("DBSCALE_REQUIRE_KUBEDB_DATA").is_none(), "KUBEDB_DATA is not set");
-        println!("skipped: KUBEDB_DATA is not set, so the catalog is not compared with KubeDB's resource definitions");
-    }
-    folder.map(|f| f.join("crds"))
-}
 
 fn definition(folder: &Path, name: &str) -> Value {
     let path = folder.join(format!("{name}.yaml"));
@@ -147,7 +141,8 @@ fn walk(path: &str, schema: &Value, known: &BTreeSet<String>, lost: &mut Vec<Str
 
 #[test]
 fn the_catalog_fits_kubedbs_own_definitions() {
-    let Some(folder) = data() else { return };
+    let Some(folder) = data("the catalog is not compared with KubeDB's resource definitions") else { return };
+    let folder = folder.join("crds");
     let engines: Vec<&Engine> = Catalog::builtin().engines().collect();
     assert_eq!(engines.len(), 32);
     let faults: Vec<String> = thread::scope(|scope| {

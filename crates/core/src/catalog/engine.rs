@@ -159,6 +159,14 @@ pub enum When {
         #[serde(default)]
         or_absent: Option<Pointer>,
     },
+    /// The place holds no larger number than this; also where it is missing.
+    #[serde(rename_all = "camelCase")]
+    AtMost {
+        /// The place.
+        at: Pointer,
+        /// The number.
+        at_most: i64,
+    },
 }
 
 /// A part of a database with a size of its own.

@@ -125,6 +125,9 @@ impl When {
                 at.get(object).and_then(serde_json::Value::as_str) == Some(is)
                     || or_absent.as_ref().is_some_and(|p| !has(p))
             }
+            Self::AtMost { at, at_most } => {
+                at.get(object).and_then(serde_json::Value::as_i64).is_none_or(|n| n <= *at_most)
+            }
         }
     }
 }
