@@ -47,6 +47,7 @@ fn object(engine: &Engine, topology: &Topology, version: &str) -> Value {
                 present.set(&mut object, json!({"name": "x"}));
             }
             When::Is { at, is, .. } => at.set(&mut object, json!(is)),
+            When::AtMost { at, at_most } => at.set(&mut object, json!(at_most)),
             When::Present { .. } | When::Absent { .. } => {}
         }
     }
