@@ -66,7 +66,7 @@ pub fn database(engine: &'static Engine, topology: &Topology, version: &str) -> 
     for when in &topology.when {
         match when {
             When::Present { present } if present.get(&object).is_none() => {
-                present.set(&mut object, json!({"name": "x"}))
+                present.set(&mut object, json!({"name": "x"}));
             }
             When::Is { at, is, .. } => at.set(&mut object, json!(is)),
             When::AtMost { at, at_most } => at.set(&mut object, json!(at_most)),
