@@ -37,6 +37,41 @@ impl Written {
     }
 }
 
+/// One amount of a container's resources as it stands in the document; nothing is read or copied before it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Amount<'v>(&'v Value);
+
+impl Amount<'_> {
+    /// What it means.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn value(self) -> Result<Quantity, QuantityError> {
+        Quantity::from_json(self.0)
+    }
+
+    /// The quantity, where it is readable.
+    #[must_use]
+    pub fn quantity(self) -> Option<Quantity> {
+        self.value().ok()
+    }
+
+    /// The text; a JSON number as its digits.
+    #[must_use]
+    pub fn text(self) -> String {
+        self.0.as_str().map_or_else(|| self.0.to_string(), str::to_owned)
+    }
+
+    /// Whether both mean the same, or are the same unreadable text.
+    fn same_as(self, other: Self) -> bool {
+        self.0 == other.0
+            || match (self.quantity(), other.quantity()) {
+                (Some(mine), Some(theirs)) => mine == theirs,
+                _ => false,
+            }
+    }
+}
+
 impl From<Quantity> for Written {
     fn from(quantity: Quantity) -> Self {
         Self { text: quantity.to_string(), value: Ok(quantity) }
@@ -79,25 +114,20 @@ impl ResourceSet {
 
     /// The amount of one resource.
     #[must_use]
-    pub fn amount(&self, side: Side, name: &str) -> Option<Written> {
-        Written::of(self.0.get(side.field())?.get(name)?)
+    pub fn amount(&self, side: Side, name: &str) -> Option<Amount<'_>> {
+        self.0.get(side.field())?.get(name).filter(|v| !v.is_null()).map(Amount)
     }
 
     /// The amounts of one side, by name.
-    pub fn amounts(&self, side: Side) -> impl Iterator<Item = (&str, Written)> {
+    pub fn amounts(&self, side: Side) -> impl Iterator<Item = (&str, Amount<'_>)> {
         let entries = self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten();
-        entries.filter_map(|(name, value)| Some((name.as_str(), Written::of(value)?)))
-    }
-
-    /// The names of one side's resources.
-    pub fn names(&self, side: Side) -> impl Iterator<Item = &str> {
-        self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.as_str())
+        entries.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.as_str(), Amount(value)))
     }
 
     /// The amount that sizes the container: its request, else its limit.
     #[must_use]
     pub fn size(&self, name: &str) -> Option<Quantity> {
-        let of = |side| self.amount(side, name).and_then(|w| w.quantity());
+        let of = |side| self.amount(side, name).and_then(Amount::quantity);
         of(Side::Requests).or_else(|| of(Side::Limits))
     }
 
@@ -123,13 +153,13 @@ impl ResourceSet {
     /// The amounts of each resource that differs from `old` on one side or on both; a null where none does.
     #[must_use]
     pub fn changed_from(&self, old: &Self) -> Self {
+        if self.0 == old.0 {
+            return Self::default();
+        }
         let same = |name: &str| {
             Side::ALL.iter().all(|side| match (self.amount(*side, name), old.amount(*side, name)) {
-                (Some(mine), Some(theirs)) => match (mine.quantity(), theirs.quantity()) {
-                    (Some(mine), Some(theirs)) => mine == theirs,
-                    _ => mine.text == theirs.text,
-                },
-                (mine, theirs) => mine == theirs,
+                (Some(mine), Some(theirs)) => mine.same_as(theirs),
+                (mine, theirs) => mine.is_none() && theirs.is_none(),
             })
         };
         let mut changed = Value::Null;

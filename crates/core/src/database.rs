@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::amount::{ResourceSet, Written};
 use crate::catalog::{Component, Count, Engine, Pointer, Resources, Storage, Topology, When};
+use crate::json;
 use crate::quantity::Quantity;
 
 /// A database, as far as the rules and plans look at it.
@@ -70,9 +71,9 @@ pub struct Place {
     /// The size of one volume; `None` where no volume is asked for.
     pub storage: Option<Written>,
     /// The JSON Pointer (RFC 6901) of that size in the object.
-    pub storage_pointer: String,
+    pub storage_pointer: Cow<'static, str>,
     /// The same place as people read it: `spec.storage.resources.requests.storage`.
-    pub storage_path: String,
+    pub storage_path: Cow<'static, str>,
     /// The storage class that is asked for; `None` = the cluster's default.
     pub class: Option<String>,
     /// Whether the storage is ephemeral.
@@ -89,15 +90,15 @@ pub struct Bounds {
     /// The most.
     pub max: Option<i64>,
     /// Why, or where that is written; may be empty.
-    pub because: String,
+    pub because: &'static str,
 }
 
 impl Database {
     /// Reads a database object. Whatever is missing or of another type than expected counts as not set.
     #[must_use]
     pub fn of(engine: &'static Engine, object: &Value) -> Self {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let version = text("/apiVersion").rsplit('/').next().unwrap_or_default().to_owned();
+        let text = |way: &[&str]| json::text(object, way).to_owned();
+        let version = json::text(object, &["apiVersion"]).rsplit('/').next().unwrap_or_default().to_owned();
         let topology = engine.topology_of(object);
         let keys = topology.map(|t| t.components.as_slice()).unwrap_or_default();
         let components = keys
@@ -108,15 +109,15 @@ impl Database {
         Self {
             engine,
             version,
-            namespace: text("/metadata/namespace"),
-            name: text("/metadata/name"),
-            uid: text("/metadata/uid"),
-            resource_version: text("/metadata/resourceVersion"),
-            phase: text("/status/phase"),
+            namespace: text(&["metadata", "namespace"]),
+            name: text(&["metadata", "name"]),
+            uid: text(&["metadata", "uid"]),
+            resource_version: text(&["metadata", "resourceVersion"]),
+            phase: text(&["status", "phase"]),
             topology,
             components,
             tracker: tracker_of(object),
-            has_annotations: object.pointer("/metadata/annotations").is_some_and(Value::is_object),
+            has_annotations: json::at(object, &["metadata", "annotations"]).is_some_and(Value::is_object),
             requested_by: crate::change::requested_by(object).map(str::to_owned),
             marks: engine.marks.iter().filter(|(_, when)| hold(when, object)).map(|(mark, _)| mark.as_str()).collect(),
         }
@@ -197,13 +198,19 @@ impl ComponentView {
 }
 
 impl Bounds {
-    fn of(count: Option<&Count>, object: &Value) -> Self {
+    /// Those that hold for every database.
+    #[must_use]
+    pub fn of_any(count: &'static Count) -> Self {
+        Self { min: count.min, max: count.max, because: count.source.as_deref().unwrap_or_default() }
+    }
+
+    fn of(count: Option<&'static Count>, object: &Value) -> Self {
         let Some(count) = count else { return Self::default() };
-        let mut bounds = Self { min: count.min, max: count.max, because: count.source.clone().unwrap_or_default() };
-        let mut at_least = |min: i64, because: &str| {
+        let mut bounds = Self::of_any(count);
+        let mut at_least = |min: i64, because: &'static str| {
             if Some(min) > bounds.min {
                 bounds.min = Some(min);
-                because.clone_into(&mut bounds.because);
+                bounds.because = because;
             }
         };
         if let Some(more) = count.min_when.as_ref().filter(|more| hold(&more.when, object)) {
@@ -273,7 +280,7 @@ pub(crate) fn asks(component: &Component) -> impl Iterator<Item = &Pointer> {
     [replicas, shards, storage, resources].into_iter().flatten()
 }
 
-fn place(component: &Component, object: &Value, version: &str, item: Option<&String>) -> Place {
+fn place(component: &'static Component, object: &Value, version: &str, item: Option<&String>) -> Place {
     let mut place = Place { item: item.cloned(), ..Place::default() };
     let number = |count: &Option<Count>| {
         let count = count.as_ref()?;
@@ -293,11 +300,13 @@ fn place(component: &Component, object: &Value, version: &str, item: Option<&Str
             place.resources = std::mem::take(&mut place.resources).without("storage");
         }
     }
-    if let Some(Storage { at: Some(_), kind, size, class, .. }) = &component.storage {
-        let size = narrow(size, item);
-        place.storage = size.get(object).and_then(Written::of);
-        place.storage_path = size.dotted();
-        place.storage_pointer = size.to_json_pointer(object).unwrap_or_default();
+    if let Some(Storage { at: Some(_), kind, size, class, size_path, size_pointer, .. }) = &component.storage {
+        let of_item = narrow(size, item);
+        place.storage = of_item.get(object).and_then(Written::of);
+        (place.storage_path, place.storage_pointer) = match &of_item {
+            Cow::Borrowed(_) if !size_pointer.is_empty() => (size_path.as_str().into(), size_pointer.as_str().into()),
+            at => (at.dotted().into(), at.to_json_pointer(object).unwrap_or_default().into()),
+        };
         place.class = narrow(class, item).get(object).and_then(Value::as_str).map(str::to_owned);
         let kind = kind.as_ref().map(|kind| narrow(kind, item));
         place.ephemeral = kind.and_then(|p| p.get(object)?.as_str().map(|k| k == "Ephemeral")).unwrap_or(false);

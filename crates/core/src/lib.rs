@@ -7,6 +7,7 @@ pub mod database;
 pub mod facts;
 pub mod finding;
 pub mod managed;
+mod json;
 pub mod ownership;
 pub mod plan;
 pub mod quantity;

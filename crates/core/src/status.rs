@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+use crate::json;
+
 /// `status.phase` of an OpsRequest. Source: the enum in KubeDB's CRDs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Phase {
@@ -117,7 +119,7 @@ impl Operation {
 /// The controller owner of an object, `Kind/name`.
 #[must_use]
 pub fn controller_of(object: &Value) -> Option<String> {
-    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    let owners = json::at(object, &["metadata", "ownerReferences"])?.as_array()?;
     let owner = owners.iter().find(|o| o.get("controller").and_then(Value::as_bool) == Some(true))?;
     let field = |name| owner.get(name).and_then(Value::as_str).unwrap_or_default();
     Some(format!("{}/{}", field("kind"), field("name")))

@@ -290,6 +290,12 @@ pub struct Storage {
     /// `resources.requests.storage` below `at`.
     #[serde(skip)]
     pub size: Pointer,
+    /// The same as people read it.
+    #[serde(skip)]
+    pub size_path: String,
+    /// The same as a plain JSON Pointer; empty where it stands for items of a list.
+    #[serde(skip)]
+    pub size_pointer: String,
     /// `storageClassName` below `at`.
     #[serde(skip)]
     pub class: Pointer,

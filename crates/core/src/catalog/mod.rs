@@ -54,6 +54,8 @@ impl Catalog {
                 if let Some(storage @ Storage { at: Some(_), .. }) = &mut component.storage {
                     let at = storage.at.clone().unwrap_or_default();
                     storage.size = at.field("resources").field("requests").field("storage");
+                    storage.size_path = storage.size.dotted();
+                    storage.size_pointer = storage.size.to_json_pointer(&serde_json::Value::Null).unwrap_or_default();
                     storage.class = at.field("storageClassName");
                 }
             }

@@ -9,6 +9,7 @@ use crate::amount::{ResourceSet, Written};
 use crate::catalog::{Component, Engine};
 pub use crate::catalog::{HORIZONTAL, STANZAS, Stanza, VERTICAL, VOLUME};
 use crate::database::{ComponentView, Database};
+use crate::json;
 use crate::status::{Phase, controller_of};
 
 /// A wanted change of one database.
@@ -183,18 +184,18 @@ impl Change {
     /// `database` tells which of several components with one field is meant; without it the first is.
     #[must_use]
     pub fn of_request(engine: &'static Engine, object: &Value, database: Option<&Database>) -> Self {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |way: &[&str]| json::text(object, way).to_owned();
         let read = read::request(engine, object, database);
         Self {
             engine,
-            namespace: text("/metadata/namespace"),
+            namespace: text(&["metadata", "namespace"]),
             database: reference(engine, object).unwrap_or_default().to_owned(),
             requested_by: requested_by(object).map(str::to_owned),
             wishes: read.wishes,
             source: Source::Request(Box::new(Request {
-                name: text("/metadata/name"),
-                ops_type: text("/spec/type"),
-                phase: Phase::of(&text("/status/phase")),
+                name: text(&["metadata", "name"]),
+                ops_type: text(&["spec", "type"]),
+                phase: Phase::of(json::text(object, &["status", "phase"])),
                 controller: controller_of(object),
                 ..read.request
             })),
@@ -204,17 +205,17 @@ impl Change {
     /// Reads a change of an OpsRequest that is there. Only what changes is judged: the spec, and who is said to have asked.
     #[must_use]
     pub fn of_request_update(engine: &'static Engine, old: &Value, new: &Value) -> Self {
-        let text = |pointer: &str| new.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |way: &[&str]| json::text(new, way).to_owned();
         let by = requested_by(new).filter(|by| requested_by(old) != Some(by));
         Self {
             engine,
-            namespace: text("/metadata/namespace"),
+            namespace: text(&["metadata", "namespace"]),
             database: reference(engine, new).unwrap_or_default().to_owned(),
             requested_by: by.map(str::to_owned),
             wishes: Vec::new(),
             source: Source::RequestUpdate(RequestUpdate {
-                name: text("/metadata/name"),
-                phase: Phase::of(&text("/status/phase")),
+                name: text(&["metadata", "name"]),
+                phase: Phase::of(json::text(new, &["status", "phase"])),
                 changed: update::differences(old.get("spec"), new.get("spec")),
             }),
         }

@@ -61,7 +61,7 @@ fn of_place(new: &Database, view: &ComponentView, place: &Place, then: Option<&P
     if let Some(size) = &place.storage {
         let same = then.and_then(|t| t.storage.as_ref()).is_some_and(|t| same_amount(t, size));
         if !same {
-            add(place.storage_path.clone(), What::Storage(size.clone()));
+            add(place.storage_path.to_string(), What::Storage(size.clone()));
         }
     }
     let nothing = ResourceSet::default();
@@ -80,7 +80,7 @@ fn lost(old: &Database, new: &Database) -> Vec<Lost> {
         for then in &before.places {
             let Some(size) = &then.storage else { continue };
             if view.places.iter().any(|p| p.item == then.item && p.storage.is_none()) {
-                lost.push(Lost { path: then.storage_path.clone(), size: size.clone() });
+                lost.push(Lost { path: then.storage_path.to_string(), size: size.clone() });
             }
         }
     }

@@ -41,7 +41,7 @@ fn field(database: &Database, wish: &Wish) -> Option<String> {
         What::Replicas(_) => view.component.replicas.as_ref()?.at.clone()?,
         What::Shards(_) => view.component.shards.as_ref()?.at.clone()?,
         What::Resources(_) => view.component.resources.as_ref()?.at.as_ref()?.of(&database.version)?.clone(),
-        What::Storage(_) => return Some(place.storage_path.clone()),
+        What::Storage(_) => return Some(place.storage_path.to_string()),
     };
     Some(view.narrowed(&at).dotted())
 }

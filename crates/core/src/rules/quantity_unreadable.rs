@@ -1,7 +1,7 @@
 //! `quantity/unreadable`: an amount must be a Kubernetes quantity.
 
 use super::{EXIT_USAGE, Rule};
-use crate::amount::{Side, Written};
+use crate::amount::Side;
 use crate::change::What;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -23,17 +23,16 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case) -> Vec<Finding> {
     let mut findings = Vec::new();
     for wish in &case.change.wishes {
-        let mut look = |path: String, written: &Written| {
-            if let Err(error) = &written.value {
-                findings.push(unreadable(&path, error));
-            }
-        };
         match &wish.what {
-            What::Storage(size) => look(wish.path.clone(), size),
+            What::Storage(size) => {
+                findings.extend(size.value.as_ref().err().map(|error| unreadable(&wish.path, error)));
+            }
             What::Resources(set) => {
                 for side in Side::ALL {
                     for (name, amount) in set.amounts(side) {
-                        look(format!("{}.{}.{name}", wish.path, side.field()), &amount);
+                        if let Err(error) = amount.value() {
+                            findings.push(unreadable(&format!("{}.{}.{name}", wish.path, side.field()), &error));
+                        }
                     }
                 }
             }

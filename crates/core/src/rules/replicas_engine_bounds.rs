@@ -34,11 +34,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 What::Shards(n) => (*n, "shards", &component.shards, view.map(|v| v.shards_bounds.clone())),
                 _ => return None,
             };
-            let bounds = bounds.unwrap_or_else(|| {
-                let count = count.as_ref();
-                let because = count.and_then(|c| c.source.clone()).unwrap_or_default();
-                Bounds { min: count.and_then(|c| c.min), max: count.and_then(|c| c.max), because }
-            });
+            let bounds = bounds.unwrap_or_else(|| count.as_ref().map(Bounds::of_any).unwrap_or_default());
             if n < 1 {
                 return None; // replicas/minimum says it
             }

@@ -1,7 +1,7 @@
 //! `resources/implausible`: amounts that no machine has, or no process can live in.
 
 use super::{EXIT_REFUSED, Rule};
-use crate::amount::Side;
+use crate::amount::{Amount, Side};
 use crate::change::What;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -37,11 +37,11 @@ fn check(case: &Case) -> Vec<Finding> {
     for wish in &case.change.wishes {
         let What::Resources(set) = &wish.what else { continue };
         for side in Side::ALL {
-            for (name, judge) in [("cpu", cpu as fn(Quantity, &str) -> _), ("memory", memory)] {
+            for (name, judge) in [("cpu", cpu as fn(Quantity, Amount) -> _), ("memory", memory)] {
                 let Some(amount) = set.amount(side, name) else { continue };
                 // Nothing and less is told by resources/invalid.
                 let Some(quantity) = amount.quantity().filter(|q| *q > Quantity::ZERO) else { continue };
-                let Some((severity, message, remedy)) = judge(quantity, &amount.text) else { continue };
+                let Some((severity, message, remedy)) = judge(quantity, amount) else { continue };
                 let path = format!("{}.{}.{name}", wish.path, side.field());
                 let finding = Finding { severity, ..Finding::deny(RULE.id, path, message) };
                 findings.push(finding.remedy(remedy));
@@ -53,25 +53,31 @@ fn check(case: &Case) -> Vec<Finding> {
 
 type Verdict = Option<(Severity, String, String)>;
 
-fn cpu(amount: Quantity, text: &str) -> Verdict {
+fn cpu(amount: Quantity, written: Amount) -> Verdict {
+    if amount < MANY_CPU && amount.nanos() >= LEAST_CPU_NANOS {
+        return None;
+    }
+    let text = written.text();
     let meant = || format!("write {text}m if thousandths were meant");
     if amount > MOST_CPU {
         Some((Severity::Deny, format!("{text} CPUs are more than any machine has ({MOST_CPU})"), meant()))
     } else if amount.nanos() < LEAST_CPU_NANOS {
         let message = format!("cpu of {text} is less than the least step of 1m");
         Some((Severity::Deny, message, "ask for 1m or more".to_owned()))
-    } else if amount >= MANY_CPU {
-        Some((Severity::Warn, format!("{text} CPUs are more than nearly any machine has"), meant()))
     } else {
-        None
+        Some((Severity::Warn, format!("{text} CPUs are more than nearly any machine has"), meant()))
     }
 }
 
-fn memory(amount: Quantity, text: &str) -> Verdict {
+fn memory(amount: Quantity, written: Amount) -> Verdict {
+    if (LEAST_MEMORY..=MOST_MEMORY).contains(&amount) {
+        return None;
+    }
+    let text = written.text();
     if amount > MOST_MEMORY {
         let message = format!("memory of {text} is more than any machine has ({MOST_MEMORY})");
         Some((Severity::Deny, message, "look at the unit".to_owned()))
-    } else if amount < LEAST_MEMORY {
+    } else {
         let bare = text.bytes().all(|b| b.is_ascii_digit());
         let remedy = if bare {
             format!("write {text}Gi or {text}Mi if that was meant")
@@ -81,8 +87,6 @@ fn memory(amount: Quantity, text: &str) -> Verdict {
         let unit = if bare { " bytes (no unit was given)" } else { "" };
         let message = format!("memory of {text}{unit} is less than a container can start in ({LEAST_MEMORY})");
         Some((Severity::Deny, message, remedy))
-    } else {
-        None
     }
 }
 

@@ -37,7 +37,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 let nothing = quantity.is_zero() && NEEDED.contains(&name);
                 if quantity.is_negative() || nothing {
                     let path = format!("{}.{}.{name}", wish.path, side.field());
-                    let message = format!("{name} of {} is not more than nothing", amount.text);
+                    let message = format!("{name} of {} is not more than nothing", amount.text());
                     findings.push(Finding::deny(RULE.id, path, message).remedy("ask for more than 0"));
                 }
             }

@@ -28,7 +28,8 @@ fn check(case: &Case) -> Vec<Finding> {
             let (Some(asked), Some(allowed)) = (request.quantity(), limit.quantity()) else { continue };
             if asked > allowed {
                 let path = format!("{}.requests.{name}", wish.path);
-                let message = format!("the request of {} {name} is above the limit of {}", request.text, limit.text);
+                let message =
+                    format!("the request of {} {name} is above the limit of {}", request.text(), limit.text());
                 findings.push(Finding::deny(RULE.id, path, message).remedy("raise the limit or lower the request"));
             }
         }

@@ -27,7 +27,7 @@ fn check(case: &Case) -> Vec<Finding> {
     for wish in &case.change.wishes {
         let What::Resources(set) = &wish.what else { continue };
         for side in Side::ALL {
-            for name in set.names(side) {
+            for (name, _) in set.amounts(side) {
                 if known(name) {
                     continue;
                 }

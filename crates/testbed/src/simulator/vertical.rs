@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use dbscale_core::amount::{ResourceSet, Side};
+use dbscale_core::amount::{Amount, ResourceSet, Side};
 use dbscale_core::change::What;
 use serde_json::{Value, json};
 
@@ -103,7 +103,7 @@ fn is_infeasible(pod: &Value) -> bool {
 fn covers(present: &ResourceSet, wanted: &ResourceSet) -> bool {
     Side::ALL.iter().all(|side| {
         wanted.amounts(*side).all(|(name, amount)| {
-            let has = present.amount(*side, name).and_then(|w| w.quantity());
+            let has = present.amount(*side, name).and_then(Amount::quantity);
             has.is_some() && has == amount.quantity()
         })
     })
