@@ -11,13 +11,15 @@ pub struct Written {
     pub text: String,
     /// What it means.
     pub value: Result<Quantity, QuantityError>,
+    /// Whether the document holds a JSON number in place of a text.
+    pub is_number: bool,
 }
 
 impl Written {
     /// Reads a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), value: text.parse() }
+        Self { text: text.to_owned(), value: text.parse(), is_number: false }
     }
 
     /// Reads a JSON string or number; `None` for null.
@@ -26,8 +28,17 @@ impl Written {
         match value {
             Value::Null => None,
             Value::String(text) => Some(Self::new(text)),
-            other => Some(Self { text: other.to_string(), value: Quantity::from_json(other) }),
+            other => {
+                Some(Self { text: other.to_string(), value: Quantity::from_json(other), is_number: other.is_number() })
+            }
         }
+    }
+
+    /// The value as the document holds it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let number = || self.text.parse().ok().map(Value::Number);
+        if self.is_number { number() } else { None }.unwrap_or_else(|| Value::from(self.text.as_str()))
     }
 
     /// The quantity, where it is readable.
@@ -74,7 +85,7 @@ impl Amount<'_> {
 
 impl From<Quantity> for Written {
     fn from(quantity: Quantity) -> Self {
-        Self { text: quantity.to_string(), value: Ok(quantity) }
+        Self { text: quantity.to_string(), value: Ok(quantity), is_number: false }
     }
 }
 

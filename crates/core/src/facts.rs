@@ -69,6 +69,10 @@ pub struct ClaimFact {
     pub requested: Quantity,
     /// `status.capacity.storage`.
     pub capacity: Option<Quantity>,
+    /// Why its expansion has failed, as the claim's own status tells; `None` where it does not say that it has.
+    pub failed: Option<String>,
+    /// Whether its member has been scaled away: nobody mounts it, so that its file system does not grow.
+    pub idle: bool,
 }
 
 /// A change and what is known of the present: all that a rule sees.
@@ -88,7 +92,7 @@ impl<'a> Case<'a> {
     }
 
     /// The claims of one component.
-    pub fn claims_of(&self, component: &str) -> impl Iterator<Item = &'a ClaimFact> {
+    pub fn claims_of(&self, component: &str) -> impl Iterator<Item = &'a ClaimFact> + use<'a> {
         let component = component.to_owned();
         self.facts.claims.iter().filter(move |c| c.component == component)
     }

@@ -3,11 +3,12 @@
 pub mod amount;
 pub mod catalog;
 pub mod change;
+pub mod claims;
 pub mod database;
 pub mod facts;
 pub mod finding;
-pub mod managed;
 mod json;
+pub mod managed;
 pub mod ownership;
 pub mod plan;
 pub mod quantity;

@@ -55,6 +55,8 @@ pub struct Request {
     pub filled: Vec<&'static Stanza>,
     /// The way in which the named stanza is done (`mode`); empty where it is not said.
     pub mode: String,
+    /// Whether `spec.apply` is `Always`: it does not wait for the database to be Ready.
+    pub always: bool,
     /// `spec.timeout`, where it is a text.
     pub timeout: Option<String>,
     /// `spec.maxRetries`, where it is a number.
@@ -195,6 +197,7 @@ impl Change {
             source: Source::Request(Box::new(Request {
                 name: text(&["metadata", "name"]),
                 ops_type: text(&["spec", "type"]),
+                always: json::text(object, &["spec", "apply"]) == "Always",
                 phase: Phase::of(json::text(object, &["status", "phase"])),
                 controller: controller_of(object),
                 ..read.request

@@ -9,6 +9,8 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,7 +19,7 @@ pub use select::{Candidate, Choice};
 
 use crate::change::{Change, HORIZONTAL, VERTICAL, VOLUME};
 use crate::database::{ComponentView, Database};
-use crate::facts::{Case, Facts};
+use crate::facts::{Case, Facts, Known};
 use crate::finding::Finding;
 use crate::quantity::Quantity;
 use crate::rules;
@@ -131,6 +133,8 @@ pub struct PatchStep {
     pub size: Quantity,
     /// The claims that are smaller now, by name.
     pub claims: Vec<String>,
+    /// Those of them whose member has been scaled away: they grow, and nobody waits for their file systems.
+    pub idle: Vec<String>,
     /// Whether this goes back from a failed expansion; the claims are then left alone.
     pub reverts: bool,
     /// The same as the rules see it.
@@ -269,18 +273,33 @@ fn free_names(database: &Database, facts: &Facts, stamp: &Stamp) -> Stamp {
 /// What the rules say of all steps, each thing once.
 fn judge(facts: &Facts, steps: &[Step]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
+    let mut facts = Cow::Borrowed(facts);
     for step in steps {
         let change = match step {
             Step::Request(step) => &step.change,
             Step::Patch(step) => &step.change,
         };
-        for finding in rules::judge(&Case { change, facts }) {
+        for finding in rules::judge(&Case { change, facts: &facts }) {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
         }
+        if let Step::Patch(patch) = step {
+            after(facts.to_mut(), patch);
+        }
     }
     findings
+}
+
+/// The present as the steps behind a direct growth of storage will find it: with the new size, and the old claim template.
+fn after(facts: &mut Facts, patch: &PatchStep) {
+    let Known::Here(database) = &mut facts.database else { return };
+    for wish in &patch.change.wishes {
+        let of_wish = |c: &&mut ComponentView| c.key == wish.component && c.item == wish.item;
+        for place in database.components.iter_mut().find(of_wish).into_iter().flat_map(|c| &mut c.places) {
+            place.storage = Some(patch.size.into());
+        }
+    }
 }
 
 /// Whether something is left to do for a size: the object, or a claim of it, has another one.
@@ -315,7 +334,12 @@ fn supported(database: &Database, view: &ComponentView, intent: &Intent) -> Resu
         ),
     ];
     let lacking = wanted.iter().filter(|(_, wanted, can)| *wanted && !can);
-    let findings: Vec<Finding> = lacking.map(|(what, ..)| rules::no_such_field(database, view, what)).collect();
+    let mut findings: Vec<Finding> = lacking.map(|(what, ..)| rules::no_such_field(database, view, what)).collect();
+    // A patch can only replace a size that is there.
+    let bare = view.places.iter().find(|p| p.storage.is_none()).filter(|_| findings.is_empty());
+    if let (Some(_), StorageVia::Patch, Some(place)) = (intent.storage, intent.via, bare) {
+        findings.push(rules::no_volume(database, view, &place.storage_path));
+    }
     if findings.is_empty() { Ok(()) } else { Err(PlanError::Findings(findings)) }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{PatchStep, REQUEST_ID, REQUESTED_BY, REVERT_TO, Stamp};
 use crate::change::Change;
 use crate::database::{ComponentView, Database};
-use crate::facts::{Case, Facts};
+use crate::facts::{Case, ClaimFact, Facts};
 use crate::quantity::Quantity;
 use crate::rules;
 
@@ -31,20 +31,21 @@ pub(super) fn patch(
         let path = || pointer(&place.storage_pointer);
         match &place.storage {
             Some(present) => {
-                operations.push(PatchOperation::Test(TestOperation { path: path(), value: json!(present.text) }));
+                operations.push(PatchOperation::Test(TestOperation { path: path(), value: present.to_json() }));
             }
-            None => continue, // no volume is asked for there; rule storage/ephemeral has refused it
+            None => continue, // no volume is asked for there: the plan is refused before it comes to this
         }
         operations.push(PatchOperation::Replace(ReplaceOperation { path: path(), value: json!(size.to_string()) }));
     }
+    operations.extend(annotate(database, size, stamp, reverts));
     // All tests come before the first change: a JSON Patch is applied as a whole, but the answer then names the true cause.
     operations.sort_by_key(|o| !matches!(o, PatchOperation::Test(_)));
-    operations.extend(annotate(database, size, stamp, reverts));
 
     let name = view.name();
-    let smaller = facts.claims.iter().filter(|c| c.component == name && c.requested < size);
-    let claims = if reverts { Vec::new() } else { smaller.map(|c| c.name.clone()).collect() };
-    PatchStep { patch: Patch(operations), size, claims, reverts, change }
+    let smaller = |c: &&ClaimFact| !reverts && c.component == name && c.requested < size;
+    let claims: Vec<String> = facts.claims.iter().filter(smaller).map(|c| c.name.clone()).collect();
+    let idle = facts.claims.iter().filter(smaller).filter(|c| c.idle).map(|c| c.name.clone()).collect();
+    PatchStep { patch: Patch(operations), size, claims, idle, reverts, change }
 }
 
 fn annotate(database: &Database, size: Quantity, stamp: &Stamp, reverts: bool) -> Vec<PatchOperation> {
@@ -62,7 +63,11 @@ fn annotate(database: &Database, size: Quantity, stamp: &Stamp, reverts: bool) -
     } else {
         let all: serde_json::Map<String, Value> =
             annotations.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();
-        vec![PatchOperation::Add(AddOperation { path: pointer("/metadata/annotations"), value: Value::Object(all) })]
+        let path = || pointer("/metadata/annotations");
+        // The API server takes a place that is missing for null, so this fails where somebody has written the first
+        // annotations in between: adding the whole map would wipe them.
+        let none = PatchOperation::Test(TestOperation { path: path(), value: Value::Null });
+        vec![none, PatchOperation::Add(AddOperation { path: path(), value: Value::Object(all) })]
     }
 }
 

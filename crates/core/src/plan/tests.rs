@@ -118,8 +118,9 @@ fn a_patch_tests_what_was_read_before_it_writes() {
     let path = "/spec/storage/resources/requests/storage";
     let sent = serde_json::to_value(&step.patch).unwrap();
     assert_eq!(sent[0], json!({"op": "test", "path": path, "value": "20Gi"}));
-    assert_eq!(sent[1], json!({"op": "replace", "path": path, "value": "50Gi"}));
-    assert_eq!(sent[2]["path"], "/metadata/annotations");
+    assert_eq!(sent[1], json!({"op": "test", "path": "/metadata/annotations", "value": null}));
+    assert_eq!(sent[2], json!({"op": "replace", "path": path, "value": "50Gi"}));
+    assert_eq!(sent[3]["path"], "/metadata/annotations");
 }
 
 #[test]
@@ -131,12 +132,14 @@ fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
         class: None,
         requested: "20Gi".parse().unwrap(),
         capacity: "10Gi".parse().ok(),
+        failed: Some("ControllerResizeError: no space".to_owned()),
+        idle: false,
     });
     let plan = planned(&facts, &Intent { storage: "10Gi".parse().ok(), ..Intent::default() }).unwrap();
     let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
     assert!(step.reverts && step.claims.is_empty());
     let sent = serde_json::to_value(&step.patch).unwrap();
-    assert_eq!(sent[2]["value"][REVERT_TO], "10Gi");
+    assert_eq!(sent[3]["value"][REVERT_TO], "10Gi");
     assert!(!plan.is_refused());
 }
 
@@ -178,4 +181,36 @@ fn a_second_command_within_one_second_is_another_request_and_is_refused() {
     assert_eq!(requests(&plan)[0]["metadata"]["name"], "my-db-scale-1763937602");
     let refusals: Vec<&str> = plan.findings.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect();
     assert_eq!(refusals, ["operation/active", "operation/active"]);
+}
+
+#[test]
+fn a_size_that_is_written_as_a_number_is_tested_as_a_number() {
+    let mut object = replica_set();
+    object["spec"]["storage"]["resources"]["requests"]["storage"] = json!(21_474_836_480_i64);
+    let plan = planned(&facts(&object), &Intent { storage: "50Gi".parse().ok(), ..Intent::default() }).unwrap();
+    let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
+    let sent = serde_json::to_value(&step.patch).unwrap();
+    assert_eq!(sent[0]["value"], json!(21_474_836_480_i64));
+}
+
+#[test]
+fn a_database_without_volumes_is_not_patched() {
+    let mut object = replica_set();
+    object["spec"]["storage"] = Value::Null;
+    let refused = planned(&facts(&object), &Intent { storage: "50Gi".parse().ok(), ..Intent::default() });
+    let Err(PlanError::Findings(findings)) = refused else { panic!("{refused:?}") };
+    assert_eq!(findings.iter().map(|f| f.rule.0).collect::<Vec<_>>(), ["storage/ephemeral"]);
+}
+
+#[test]
+fn members_that_come_after_a_patch_start_with_the_old_size_and_the_plan_says_so() {
+    let mut facts = facts(&replica_set());
+    facts.templates.insert("replicaSet".to_owned(), "20Gi".parse().unwrap());
+    let both = Intent { storage: "50Gi".parse().ok(), replicas: Some(5), ..Intent::default() };
+    let warned = |intent: &Intent| {
+        let plan = planned(&facts, intent).unwrap();
+        plan.findings.iter().map(|f| f.rule.0).collect::<Vec<_>>()
+    };
+    assert_eq!(warned(&both), ["storage/template-drift"]);
+    assert!(warned(&Intent { replicas: Some(5), ..Intent::default() }).is_empty());
 }

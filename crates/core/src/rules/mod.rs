@@ -7,6 +7,7 @@ mod component_exclusive;
 mod component_not_in_topology;
 mod component_unknown;
 mod database_missing;
+mod database_not_ready;
 mod database_ref_empty;
 mod engine_unsupported;
 mod gitops_tracked;
@@ -47,6 +48,7 @@ pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use quantity_unreadable::unreadable;
 pub use request_schema::undecodable;
+pub use storage_ephemeral::no_volume;
 
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
@@ -122,6 +124,7 @@ pub const RULES: &[&Rule] = &[
     &storage_class_not_expandable::RULE,
     &operation_active::RULE,
     &audit_requested_by::RULE,
+    &database_not_ready::RULE,
     &gitops_tracked::RULE,
     &change_none::RULE,
 ];

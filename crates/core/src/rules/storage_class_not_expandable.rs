@@ -5,6 +5,7 @@ use crate::change::What;
 use crate::database::ComponentView;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
+use crate::quantity::Quantity;
 
 /// Refuses to grow volumes of a class without `allowVolumeExpansion`.
 pub const RULE: Rule = Rule {
@@ -27,12 +28,25 @@ fn check(case: &Case) -> Vec<Finding> {
         .filter(|wish| matches!(wish.what, What::Storage(_)))
         .filter_map(|wish| {
             let view = wish.view(database)?;
+            let What::Storage(size) = &wish.what else { return None };
+            if !grows(case, view, size.quantity()?) {
+                return None;
+            }
             let class = rigid_class(case, view)?;
             let message = format!("the volumes of {} are of class \"{class}\", which does not let them grow (allowVolumeExpansion is not true)", view.name());
             let remedy = "set allowVolumeExpansion: true on the class if its driver can, or restore a backup into another class";
             Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
         })
         .collect()
+}
+
+/// Whether a volume has to grow for the size: a claim asks for less, or, where no claim is known, the object does.
+fn grows(case: &Case, view: &ComponentView, size: Quantity) -> bool {
+    let mut claims = case.claims_of(&view.name()).peekable();
+    match claims.peek() {
+        Some(_) => claims.any(|c| c.requested < size),
+        None => view.storage().is_none_or(|present| present < size),
+    }
 }
 
 /// The first class, of the claims where they are known, else of the object, else the default one, that is known not to expand.

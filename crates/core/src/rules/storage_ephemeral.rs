@@ -2,6 +2,7 @@
 
 use super::{EXIT_REFUSED, Rule};
 use crate::change::What;
+use crate::database::{ComponentView, Database};
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -26,21 +27,29 @@ fn check(case: &Case) -> Vec<Finding> {
         .filter(|wish| matches!(wish.what, What::Storage(_)))
         .filter_map(|wish| {
             let view = wish.view(database)?;
-            let component = view.name();
-            let message = if view.places.iter().any(|p| p.ephemeral) {
-                format!("{component} of {} has storageType Ephemeral: there is no volume to grow", database.target())
-            } else if case.change.request().is_some()
-                && view.component.storage.as_ref().is_some_and(|s| s.at.is_some())
-                && view.places.iter().all(|p| p.storage.is_none())
-            {
-                format!("{} asks for no storage for {component}: there is no volume to grow", database.target())
+            // An update may be the one that brings the volumes, before there are any pods.
+            let lacks = |view: &ComponentView| view.places.iter().all(|p| p.storage.is_none());
+            let none = case.change.request().is_some() && lacks(view);
+            let asks = view.component.storage.as_ref().is_some_and(|s| s.at.is_some());
+            if view.places.iter().any(|p| p.ephemeral) || none && asks {
+                Some(no_volume(database, view, &wish.path))
             } else {
-                return None;
-            };
-            let remedy = "restore a backup into a database with storageType Durable";
-            Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
+                None
+            }
         })
         .collect()
+}
+
+/// The finding for a component that has no volume to grow.
+#[must_use]
+pub fn no_volume(database: &Database, view: &ComponentView, path: &str) -> Finding {
+    let (component, target) = (view.name(), database.target());
+    let message = if view.places.iter().any(|p| p.ephemeral) {
+        format!("{component} of {target} has storageType Ephemeral: there is no volume to grow")
+    } else {
+        format!("{target} asks for no storage for {component}: there is no volume to grow")
+    };
+    Finding::deny(RULE.id, path, message).remedy("restore a backup into a database with storageType Durable")
 }
 
 #[cfg(test)]

@@ -3,13 +3,13 @@
 use super::{EXIT_REFUSED, Rule};
 use crate::change::{Source, What, Wish};
 use crate::database::ComponentView;
-use crate::facts::Case;
+use crate::facts::{Case, ClaimFact};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::quantity::Quantity;
 
 /// Refuses a smaller volume: Kubernetes can grow a PersistentVolumeClaim, never shrink it.
 ///
-/// One way down is open: where an expansion failed, the object may go back to what every claim really has. That warns.
+/// One way down is open: where an expansion failed, the object may go back to what the claims really have. That warns.
 pub const RULE: Rule = Rule {
     id: RuleId("storage/no-shrink"),
     severity: Severity::Deny,
@@ -27,19 +27,26 @@ fn check(case: &Case) -> Vec<Finding> {
     let judge = |wish: &Wish| {
         let What::Storage(size) = &wish.what else { return None };
         let view = wish.view(database)?;
-        let (wanted, present) = (size.quantity()?, view.storage()?);
+        // An update names one place, such as a rack; a request is for all of them.
+        let place = view.places.iter().find(|p| p.storage_path == wish.path);
+        let of_place = place.and_then(|p| p.storage.as_ref()?.quantity());
+        let (wanted, present) = (size.quantity()?, of_place.or_else(|| view.storage())?);
         if wanted >= present {
             return None;
         }
-        if let Some(largest) = going_back(case, view, wanted, present) {
-            let message = format!(
-                "{wanted} is less than the {present} that was asked for, and no volume of {} is larger than {largest}: the object goes back to what is there, the claims are left alone",
-                view.name()
-            );
-            return Some(Finding::warn(RULE.id, &wish.path, message));
-        }
+        let remedy = match Back::of(case, view, wanted) {
+            Back::Open(reason) => {
+                let message = format!(
+                    "{wanted} is less than the {present} that was asked for, and what the volumes of {} have, since their expansion failed ({reason}): the object goes back, the claims are left alone",
+                    view.name()
+                );
+                return Some(Finding::warn(RULE.id, &wish.path, message));
+            }
+            Back::To(largest) => format!("the expansion failed: go back to {largest}, what the volumes have"),
+            Back::Growing(claim) => format!("{claim} is still growing: wait for it, and ask for more than {present}"),
+            Back::Shut => format!("ask for more than {present}, or restore a backup into a smaller database"),
+        };
         let message = format!("{wanted} is less than the present {present}: volumes only grow");
-        let remedy = format!("ask for more than {present}, or restore a backup into a smaller database");
         Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
     };
     let lost = match &case.change.source {
@@ -53,16 +60,44 @@ fn check(case: &Case) -> Vec<Finding> {
     case.change.wishes.iter().filter_map(judge).chain(lost).collect()
 }
 
-/// The largest volume, where the wish is a way back from an expansion that failed: every claim's capacity is known, at
-/// least one is below what the object asks for, and none is above the wish. Only an update of the object may do so.
-fn going_back(case: &Case, view: &ComponentView, wanted: Quantity, present: Quantity) -> Option<Quantity> {
-    if case.change.request().is_some() {
-        return None;
+/// Whether a smaller size is a way back from an expansion that failed. Only an update of the object may go it.
+enum Back {
+    /// It is, for this reason.
+    Open(String),
+    /// It leads to this size, not to the one that is asked for.
+    To(Quantity),
+    /// This claim asks for more than it has, and nothing says that it will not get it.
+    Growing(String),
+    /// Nothing has failed, or the claims are not known.
+    Shut,
+}
+
+impl Back {
+    fn of(case: &Case, view: &ComponentView, wanted: Quantity) -> Self {
+        let claims: Vec<&ClaimFact> = case.claims_of(&view.name()).collect();
+        let capacities: Option<Vec<Quantity>> = claims.iter().map(|c| c.capacity).collect();
+        let largest = capacities.and_then(|all| all.into_iter().max());
+        let lacks = |claim: &&&ClaimFact| claim.capacity.is_some_and(|has| has < claim.requested);
+        let (Some(largest), true) = (largest, case.change.is_direct()) else { return Self::Shut };
+        let growing = claims.iter().filter(lacks).find(|c| c.failed.is_none() && !is_rigid(case, c));
+        let failed = claims.iter().filter(lacks).find_map(|c| {
+            let rigid = || is_rigid(case, c).then(|| format!("{}: its class does not expand", c.name));
+            c.failed.as_ref().map(|why| format!("{}: {why}", c.name)).or_else(rigid)
+        });
+        // Of a class that does not expand, the claims could not even be asked to.
+        let never = claims.iter().find(|c| is_rigid(case, c)).map(|c| format!("{}: its class does not expand", c.name));
+        match (growing, failed.or(never)) {
+            (Some(claim), _) => Self::Growing(claim.name.clone()),
+            (None, Some(reason)) if wanted == largest => Self::Open(reason),
+            (None, Some(_)) => Self::To(largest),
+            (None, None) => Self::Shut,
+        }
     }
-    let capacities: Option<Vec<Quantity>> = case.claims_of(&view.name()).map(|c| c.capacity).collect();
-    let capacities = capacities?;
-    let (largest, smallest) = (*capacities.iter().max()?, *capacities.iter().min()?);
-    (largest <= wanted && smallest < present).then_some(largest)
+}
+
+/// Whether the claim's class is known not to let it grow.
+fn is_rigid(case: &Case, claim: &ClaimFact) -> bool {
+    claim.class.as_ref().and_then(|name| case.facts.classes.get(name)).is_some_and(|class| !class.expands)
 }
 
 #[cfg(test)]
@@ -70,8 +105,11 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::super::testing::{claim, findings_of_update, replica_set, request, rules_of};
+    use super::super::testing::{
+        claim, facts, findings_of_update, findings_of_update_with, replica_set, request, rules_of,
+    };
     use super::RULE;
+    use crate::facts::{ClaimFact, ClassFact, Facts};
     use crate::finding::Severity;
 
     #[rstest]
@@ -91,18 +129,59 @@ mod tests {
         assert_eq!(findings[0].path, "spec.storage.resources.requests.storage");
     }
 
+    fn claims(capacities: &[&str], failed: Option<&str>, class: &str) -> Vec<ClaimFact> {
+        let of = |capacity: &&str| ClaimFact {
+            failed: failed.map(str::to_owned),
+            class: Some(class.to_owned()),
+            ..claim("replicaSet", capacity)
+        };
+        capacities.iter().map(of).collect()
+    }
+
+    const FAILED: Option<&str> = Some("ControllerResizeError: no space left");
+
     #[rstest]
-    #[case::no_claim_is_known("10Gi", &[], Some(Severity::Deny))]
-    #[case::back_to_what_is_there("10Gi", &["10Gi", "10Gi"], Some(Severity::Warn))]
-    #[case::one_volume_has_grown("10Gi", &["10Gi", "20Gi"], Some(Severity::Deny))]
-    #[case::nothing_failed("10Gi", &["20Gi", "20Gi"], Some(Severity::Deny))]
-    #[case::below_what_is_there("5Gi", &["10Gi", "10Gi"], Some(Severity::Deny))]
-    #[case::grows("30Gi", &["20Gi", "20Gi"], None)]
-    fn updates(#[case] size: &str, #[case] capacities: &[&str], #[case] said: Option<Severity>) {
-        let claims = capacities.iter().map(|c| claim("replicaSet", c)).collect();
+    #[case::no_claim_is_known("10Gi", &[], FAILED, "any", Some(Severity::Deny))]
+    #[case::back_to_what_is_there("10Gi", &["10Gi", "10Gi"], FAILED, "any", Some(Severity::Warn))]
+    #[case::one_volume_has_grown("10Gi", &["10Gi", "20Gi"], FAILED, "any", Some(Severity::Deny))]
+    #[case::still_growing("10Gi", &["10Gi", "10Gi"], None, "any", Some(Severity::Deny))]
+    #[case::to_a_size_that_no_volume_has("15Gi", &["10Gi", "10Gi"], FAILED, "any", Some(Severity::Deny))]
+    #[case::nothing_failed("10Gi", &["20Gi", "20Gi"], None, "any", Some(Severity::Deny))]
+    #[case::below_what_is_there("5Gi", &["10Gi", "10Gi"], FAILED, "any", Some(Severity::Deny))]
+    #[case::a_class_that_never_could("10Gi", &["10Gi", "10Gi"], None, "rigid", Some(Severity::Warn))]
+    #[case::grows("30Gi", &["20Gi", "20Gi"], None, "any", None)]
+    fn updates(
+        #[case] size: &str,
+        #[case] capacities: &[&str],
+        #[case] failed: Option<&str>,
+        #[case] class: &str,
+        #[case] said: Option<Severity>,
+    ) {
+        let facts = Facts {
+            claims: claims(capacities, failed, class),
+            classes: [("rigid".to_owned(), ClassFact { expands: false, default: false })].into(),
+            ..facts(&replica_set())
+        };
         let findings =
-            findings_of_update(&replica_set(), "/spec/storage/resources/requests/storage", json!(size), claims);
+            findings_of_update_with(&replica_set(), "/spec/storage/resources/requests/storage", json!(size), &facts);
         let found = findings.iter().find(|f| f.rule == RULE.id).map(|f| f.severity);
         assert_eq!(found, said);
+        if said == Some(Severity::Warn) {
+            assert_eq!(findings.iter().filter(|f| f.refuses()).count(), 0, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn a_rack_is_compared_with_itself() {
+        let rack = |name: &str, size: &str| json!({"name": name, "replicas": 2, "storage": {"resources": {"requests": {"storage": size}}}});
+        let object = json!({"apiVersion": "kubedb.com/v1alpha2", "kind": "Cassandra", "metadata": {"name": "my-db", "namespace": "demo"},
+            "spec": {"topology": {"rack": [rack("r0", "50Gi"), rack("r1", "20Gi")]}}});
+        let at = |size| {
+            let pointer = "/spec/topology/rack/1/storage/resources/requests/storage";
+            let found = findings_of_update(&object, pointer, json!(size), Vec::new());
+            found.iter().any(|f| f.rule == RULE.id)
+        };
+        assert!(!at("30Gi"));
+        assert!(at("10Gi"));
     }
 }

@@ -39,7 +39,16 @@ fn check(case: &Case) -> Vec<Finding> {
                 "new members of {} start with volumes of {template}, the present ones have {asked}",
                 view.name()
             );
-            let remedy = format!("grow them afterwards: kubectl dbscale storage {} --to {asked}", database.target());
+            let component = if database.components.iter().filter(|c| !c.is_sidecar()).count() > 1 {
+                format!(" --component {}", view.name())
+            } else {
+                String::new()
+            };
+            let remedy = format!(
+                "a live controller grows them; without one, when they are there: kubectl dbscale storage {} -n {}{component} --to {asked}",
+                database.target(),
+                database.namespace
+            );
             Some(Finding::warn(RULE.id, &wish.path, message).remedy(remedy))
         })
         .collect()

@@ -58,9 +58,9 @@ pub fn request(ops_type: &str, spec: Value) -> Value {
     object
 }
 
-/// The typed view of a MongoDB object.
+/// The typed view of a database object.
 pub fn database(object: &Value) -> Database {
-    Database::of(Catalog::builtin().of_kind("MongoDB").unwrap(), object)
+    Database::of(Catalog::builtin().of_kind(object["kind"].as_str().unwrap()).unwrap(), object)
 }
 
 /// The present, where only the database is known.
@@ -89,6 +89,8 @@ pub fn claim(component: &str, capacity: &str) -> ClaimFact {
         class: None,
         requested: "20Gi".parse().unwrap(),
         capacity: Some(capacity.parse().unwrap()),
+        failed: None,
+        idle: false,
     }
 }
 
@@ -128,9 +130,13 @@ pub fn rules_of(object: &Value, ask: &Value) -> Vec<&'static str> {
 
 /// What all rules say of an update that sets one field of a database.
 pub fn findings_of_update(object: &Value, pointer: &str, value: Value, claims: Vec<ClaimFact>) -> Vec<Finding> {
+    findings_of_update_with(object, pointer, value, &Facts { claims, ..facts(object) })
+}
+
+/// The same with all that is known of the present.
+pub fn findings_of_update_with(object: &Value, pointer: &str, value: Value, facts: &Facts) -> Vec<Finding> {
     let mut new = object.clone();
     *new.pointer_mut(pointer).unwrap() = value;
     let change = Change::of_update(&database(object), &database(&new));
-    let facts = Facts { claims, ..facts(object) };
-    judge(&Case { change: &change, facts: &facts })
+    judge(&Case { change: &change, facts })
 }

@@ -27,6 +27,8 @@ fn subject() -> Subject {
         class: Some("standard".to_owned()),
         requested: "20Gi".parse().unwrap(),
         capacity: Some("20Gi".parse().unwrap()),
+        failed: None,
+        idle: false,
     };
     let mut facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
     facts.claims = (0..3).map(claim).collect();

@@ -19,7 +19,7 @@ pub fn next(goal: &Goal, before: &[Set], after: &[Set], present: &Present) -> Ne
     let offline = goal.mode == "Offline";
     let mut waits = false;
     for touch in &goal.touches {
-        let What::Storage(Written { value: Ok(size), text }) = &touch.what else { continue };
+        let What::Storage(Written { value: Ok(size), text, .. }) = &touch.what else { continue };
         for set in before.iter().filter(|s| touch.is(s)) {
             match one(set, touch, present, (*size, text), offline, after) {
                 Next::Act(moves) => return Next::Act(moves),
