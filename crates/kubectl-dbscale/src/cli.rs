@@ -230,10 +230,10 @@ pub struct ChangeArgs {
     #[arg(long, value_parser = values::duration, default_value = "10m", value_name = "DURATION")]
     pub wait_timeout: Duration,
     /// How many databases to change at a time
-    #[arg(long, default_value_t = 16, value_name = "N")]
+    #[arg(long, default_value_t = 16, value_name = "N", value_parser = values::at_least_one)]
     pub parallel: usize,
     /// Begin no more databases after so many failures
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     pub max_failures: Option<usize>,
 }
 

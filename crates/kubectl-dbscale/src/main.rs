@@ -44,6 +44,7 @@ fn with_cluster(cli: &Cli) -> u8 {
         Ok(Some(wanted)) => wanted,
         Ok(None) => return 0,
         Err(failure) => {
+            tracing::error!(error = failure.message, backtrace = failure.chain.join(": "), "scaling_operation_failed");
             output::failed("", &failure);
             return failure.exit_code;
         }

@@ -73,6 +73,9 @@ pub struct Operation {
     /// The phase at the end, with `--wait`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// The claims of a direct patch that `--wait` follows, whoever grows them.
+    #[serde(skip)]
+    pub follow: Vec<String>,
     /// The resource for `-o name`: `mongodbopsrequest.ops.kubedb.com/my-db-scale-1`, `mongodb.kubedb.com/my-db`.
     #[serde(skip)]
     pub resource: String,

@@ -91,8 +91,8 @@ pub fn asked(outcome: &Outcome) {
 /// Tells how it ended for the only target, in text: how to follow what goes on, and what failed.
 pub fn ended(outcome: &Outcome) {
     let follow = outcome.operations.iter().filter(|o| o.dry_run.is_none() && o.phase.is_none());
-    for name in follow.filter_map(|o| o.ops_request_name.as_ref()) {
-        let kind = outcome.operations[0].resource.split('.').next().unwrap_or_default();
+    for (operation, name) in follow.filter_map(|o| Some((o, o.ops_request_name.as_ref()?))) {
+        let kind = operation.resource.split('.').next().unwrap_or_default();
         eprintln!("Follow it: kubectl get {kind} {name} -n {} -w", outcome.namespace);
     }
     if let Some(failure) = &outcome.failure {
@@ -160,7 +160,12 @@ pub fn total(outcomes: &[Outcome]) {
         }
     }
     eprintln!("{}", counts.join(", "));
-    outcomes.iter().for_each(warnings);
+    for outcome in outcomes {
+        outcome
+            .warnings
+            .iter()
+            .for_each(|text| warning(&format!("{} in {}: {text}", outcome.target(), outcome.namespace)));
+    }
     let failed_ones = || outcomes.iter().filter_map(|o| Some((o, o.failure.as_ref()?)));
     for (outcome, failure) in failed_ones().take(DETAILS) {
         failed(&format!("{} in {}", outcome.target(), outcome.namespace), failure);
@@ -300,6 +305,9 @@ pub fn json_of(outcome: &Outcome) -> Value {
     if outcome.skipped {
         value["skipped"] = json!(true);
         value["message"] = json!("already at the desired state");
+    }
+    if !outcome.warnings.is_empty() {
+        value["warnings"] = json!(outcome.warnings);
     }
     if let Some(failure) = &outcome.failure {
         value["error"] = error_of(failure);

@@ -13,6 +13,14 @@ pub fn count(text: &str) -> Result<i64, String> {
     text.parse::<i32>().map(i64::from).map_err(|_| "write a whole number, such as 3".to_owned())
 }
 
+/// Reads a number of databases.
+///
+/// # Errors
+/// What to write.
+pub fn at_least_one(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "write a whole number of at least 1".to_owned())
+}
+
 /// Reads `90s`, `10m`, `1h30m`, or bare seconds.
 ///
 /// # Errors

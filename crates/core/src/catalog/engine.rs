@@ -365,7 +365,7 @@ pub struct Pods {
 }
 
 /// What runs the pods.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize)]
 pub enum SetKind {
     /// `apps.k8s.appscode.com/v1`, KubeDB's own.
     #[default]

@@ -16,7 +16,7 @@ use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Outpu
 use crate::outcome::{Failure, Outcome};
 use crate::output::{self, data};
 use crate::run::failure::{self, usage};
-use crate::run::{self, Job, Stage, Subject};
+use crate::run::{self, Job, Stage, Stop, Subject};
 use crate::target::{self, Target};
 
 /// What `--request-timeout 0` means: in kubectl no limit, here still a bound.
@@ -126,7 +126,9 @@ fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted,
         dry_run: global.dry_run,
         combined: Combined::Auto,
         ordered: false,
-        wait: args.wait.then_some(args.wait_timeout),
+        wait: args.wait,
+        patience: args.wait_timeout,
+        stop: Stop::never(),
         parallel: args.parallel,
         max_failures: args.max_failures,
         name: args.name.clone(),
@@ -177,7 +179,7 @@ pub async fn look(
 }
 
 /// Runs a changing command to its exit code.
-pub async fn run(wanted: Wanted, global: &Global) -> u8 {
+pub async fn run(mut wanted: Wanted, global: &Global) -> u8 {
     let ready = async {
         let cluster = cluster(global).await?;
         let (subjects, user) = look(&cluster, &wanted, global).await?;
@@ -215,14 +217,9 @@ pub async fn run(wanted: Wanted, global: &Global) -> u8 {
         Stage::Ended if text && !single => output::row(outcome),
         Stage::Asked | Stage::Ended => {}
     };
-    let work = run::run(&cluster, &wanted.job, subjects, user, &tell);
-    let outcomes = tokio::select! {
-        outcomes = work => outcomes,
-        _ = tokio::signal::ctrl_c() => {
-            eprintln!("interrupted; what was created goes on in the cluster");
-            return 130;
-        }
-    };
+    // From here on something may be written: an interrupt no longer ends the program in the middle.
+    wanted.job.stop = Stop::on_interrupt();
+    let outcomes = run::run(&cluster, &wanted.job, subjects, user, &tell).await;
     answer(&outcomes, single, told.get(), global);
     outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use clap::ValueEnum as _;
 use dbscale_core::catalog::{DATABASE_GROUP, OPS_GROUP};
 use dbscale_core::change::{HORIZONTAL, VERTICAL, VOLUME};
 use dbscale_core::database::{ComponentView, Database};
@@ -84,7 +85,11 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
 
 fn planned(subject: &Subject, wanted: &Wanted, stamp: &Stamp) -> Result<Plan, Failure> {
     let plan = run::plan_for(subject, &wanted.job, stamp)?;
-    if plan.is_refused() { Err(failure::of_findings(plan.findings)) } else { Ok(plan) }
+    if plan.is_refused() {
+        return Err(failure::of_findings(plan.findings));
+    }
+    let steps = run::execute::unasked(&plan, subject, wanted.job.combined);
+    Ok(Plan { steps, ..plan })
 }
 
 fn machine(subject: &Subject, plan: &Plan) -> Value {
@@ -216,14 +221,14 @@ fn consequence(database: &Database, subject: &Subject, plan: &Plan, step: &Step)
             ("Patch", database.target(), text)
         }
         Step::Request(r) => {
-            let grows = plan.steps.iter().any(|s| matches!(s, Step::Patch(p) if !p.reverts));
+            let template = subject.facts.templates.get(&plan.component);
+            let patched = plan.steps.iter().any(|s| matches!(s, Step::Patch(p) if !p.reverts));
+            let old = template.filter(|_| patched).map(|size| format!(", with volumes of {size} at first"));
+            let old = old.unwrap_or_default();
             let text = match r.ops_type {
                 t if t == VERTICAL.ops_type && then == 1 => "1 pod restarts".to_owned(),
                 t if t == VERTICAL.ops_type => format!("{} restart, one by one", pods(then)),
-                t if t == HORIZONTAL.ops_type && then > now && grows => {
-                    format!("{} more; their volumes are grown after", pods(then - now))
-                }
-                t if t == HORIZONTAL.ops_type && then > now => format!("{} more", pods(then - now)),
+                t if t == HORIZONTAL.ops_type && then > now => format!("{} more{old}", pods(then - now)),
                 t if t == HORIZONTAL.ops_type => format!("{} less", pods(now - then)),
                 _ => "KubeDB grows the volumes".to_owned(),
             };
@@ -255,11 +260,26 @@ fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> 
         ("apply", set.change.apply.clone()),
         ("timeout", set.change.timeout.clone()),
         ("max-retries", set.change.max_retries.map(|n| n.to_string())),
+        ("name", set.change.name.clone()),
+        ("combined", set.combined.to_possible_value().map(|v| v.get_name().to_owned()).filter(|v| v != "auto")),
     ];
     for (flag, value) in flags.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
-        let _ = write!(text, " --{flag} {value}");
+        let _ = write!(text, " --{flag} {}", quoted(&value));
+    }
+    if set.ordered {
+        text.push_str(" --ordered");
     }
     text
+}
+
+/// A value as a shell takes it for one word.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        value.to_owned()
+    } else {
+        format!("'{}'", value.replace('\'', "'\\''"))
+    }
 }
 
 #[cfg(test)]

@@ -35,7 +35,16 @@ fn subject() -> Subject {
     facts.classes.insert("standard".to_owned(), ClassFact { expands: true, default: true });
     facts.templates.insert("replicaSet".to_owned(), "20Gi".parse().unwrap());
     let (namespace, name) = ("demo".to_owned(), "my-db".to_owned());
-    Subject { engine, namespace, name, object, facts, warnings: Vec::new() }
+    Subject {
+        engine,
+        namespace,
+        name,
+        object,
+        facts,
+        claims_known: true,
+        read_at: std::time::Instant::now(),
+        warnings: Vec::new(),
+    }
 }
 
 /// The command line, read as the program reads it, and its plan.
@@ -69,7 +78,7 @@ fn the_difference(#[case] flags: &str, #[case] wanted: &[&str]) {
 #[rstest]
 #[case::all("--replicas 5 --size db.t3.large --storage 50Gi", &[
     "Patch mongodb/my-db: 3 volumes grow, class \"standard\", online",
-    "HorizontalScaling MongoDBOpsRequest: 2 pods more; their volumes are grown after",
+    "HorizontalScaling MongoDBOpsRequest: 2 pods more, with volumes of 20Gi at first",
     "VerticalScaling MongoDBOpsRequest: 5 pods restart, one by one",
 ])]
 #[case::fewer("--replicas 2", &["HorizontalScaling MongoDBOpsRequest: 1 pod less"])]

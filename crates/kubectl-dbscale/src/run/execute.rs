@@ -5,8 +5,6 @@ use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::change::{HORIZONTAL, VERTICAL};
 use dbscale_core::plan::{Plan, RequestStep, SIZE, Stamp, Step, request_name};
-use dbscale_core::rules;
-use dbscale_core::status::Phase;
 use serde_json::{Value, json};
 
 use super::{Job, Subject, failure, storage};
@@ -20,55 +18,62 @@ pub(super) async fn plan(
     cluster: &Cluster,
     job: &Job,
     subject: &Subject,
-    plan: Plan,
+    plan: &Plan,
     stamp: &Stamp,
     outcome: &mut Outcome,
 ) {
     let Some(database) = subject.database() else { return };
-    let mut steps = plan.steps.clone();
-    let combined = plan.single(database).filter(|_| job.combined != Combined::Separate);
-    if let Some(single) = combined {
-        let storage_first: Vec<Step> = steps.iter().filter(|s| !is_scaling(s)).cloned().collect();
-        match ask_single(cluster, job, subject, &single).await {
-            Ok(true) => {
-                steps = storage_first;
-                steps.push(Step::Request(Box::new(single)));
-            }
-            Ok(false) => {}
-            Err(failure) => {
-                outcome.failure = Some(failure);
-                return;
-            }
+    let single = plan.single(database).filter(|_| job.combined != Combined::Separate);
+    let one = match &single {
+        Some(single) => ask_single(cluster, job, subject, single).await,
+        None => Ok(false),
+    };
+    let steps = match one {
+        Ok(one) => steps(plan, single.filter(|_| one)),
+        Err(failure) => {
+            outcome.failure = Some(failure);
+            return;
         }
-    }
+    };
     for (index, step) in steps.iter().enumerate() {
-        if job.ordered && index > 0 && job.dry_run == DryRun::None {
-            let patience = job.wait.unwrap_or(std::time::Duration::from_secs(600));
-            if let Err(failure) = super::wait::begun(cluster, subject, outcome, patience).await {
-                stopped(outcome, failure, &steps[index..]);
-                return;
-            }
+        if job.stop.is_asked() {
+            stopped(outcome, failure::interrupted("nothing more was begun"), &steps[index..]);
+            return;
         }
+        let waits = job.ordered && index > 0 && job.dry_run == DryRun::None;
+        if waits && let Err(failure) = super::wait::begun(cluster, job, subject, outcome).await {
+            stopped(outcome, failure, &steps[index..]);
+            return;
+        }
+        let before = outcome.operations.len();
         let done = match step {
-            Step::Request(step) => request(cluster, job, subject, step, stamp, index).await,
+            Step::Request(step) => request(cluster, job, subject, step, stamp, index).await.map(|mut operation| {
+                operation.component.clone_from(&plan.component);
+                outcome.operations.push(operation);
+            }),
             Step::Patch(step) => storage::patch(cluster, job, subject, step, stamp, &plan.component, outcome).await,
         };
-        match done {
-            Ok(mut operation) => {
-                operation.component.clone_from(&plan.component);
-                log_created(&operation);
-                outcome.operations.push(operation);
-            }
-            Err(failure) => {
-                stopped(outcome, failure, &steps[index..]);
-                return;
-            }
+        outcome.operations[before..].iter().for_each(log_created);
+        if let Err(failure) = done {
+            // A patch whose claims could not all be grown is among what was done.
+            stopped(outcome, failure, &steps[index + outcome.operations.len() - before..]);
+            return;
         }
     }
 }
 
-fn is_scaling(step: &Step) -> bool {
-    matches!(step, Step::Request(r) if r.ops_type == HORIZONTAL.ops_type || r.ops_type == VERTICAL.ops_type)
+/// The steps of a plan; `single` takes the place of its horizontal and vertical ones.
+fn steps(plan: &Plan, single: Option<RequestStep>) -> Vec<Step> {
+    let scales = |step: &&Step| matches!(step, Step::Request(r) if r.ops_type == HORIZONTAL.ops_type || r.ops_type == VERTICAL.ops_type);
+    let Some(single) = single else { return plan.steps.clone() };
+    let others = plan.steps.iter().filter(|step| !scales(step)).cloned();
+    others.chain([Step::Request(Box::new(single))]).collect()
+}
+
+/// The steps as they are made where no server is asked.
+pub(crate) fn unasked(plan: &Plan, subject: &Subject, combined: Combined) -> Vec<Step> {
+    let one = combined == Combined::Single || combined == Combined::Auto && subject.engine.combined;
+    steps(plan, subject.database().and_then(|d| plan.single(d)).filter(|_| one))
 }
 
 /// Notes a failure, and what was done and not done where something was.
@@ -83,7 +88,8 @@ fn stopped(outcome: &mut Outcome, mut failure: Failure, left: &[Step]) {
                 Step::Patch(_) => "StoragePatch",
             })
             .collect();
-        failure.message = format!("{}\ndone: {}; not done: {}", failure.message, done.join(", "), not.join(", "));
+        let not = if not.is_empty() { String::new() } else { format!("; not done: {}", not.join(", ")) };
+        failure.message = format!("{}\ndone: {}{not}", failure.message, done.join(", "));
     }
     outcome.failure = Some(failure);
 }
@@ -97,7 +103,7 @@ async fn ask_single(cluster: &Cluster, job: &Job, subject: &Subject, single: &Re
         return Ok(true);
     }
     if job.dry_run == DryRun::Client {
-        return Ok(subject.engine.combined);
+        return Ok(subject.engine.combined); // as `unasked` has it
     }
     let path = operations_path(subject.engine, Some(&subject.namespace));
     let write = dbscale_cluster::apply::Write { dry_run: true, ..job.write() };
@@ -110,7 +116,7 @@ async fn ask_single(cluster: &Cluster, job: &Job, subject: &Subject, single: &Re
 
 /// A policy knows no 400; where its only complaint is the ignored stanza, it means the same.
 fn only_ignored(refused: &ApiFailure) -> bool {
-    refused.kind == Kind::Refused && refused.rules() == ["stanza/ignored"]
+    refused.kind == Kind::Refused && refused.code == 422 && refused.rules() == ["stanza/ignored"]
 }
 
 async fn request(
@@ -187,7 +193,19 @@ pub(super) fn dry_run(job: &Job) -> Option<String> {
 }
 
 fn log_created(operation: &Operation) {
-    if operation.dry_run.is_none() {
+    if operation.dry_run.is_some() {
+        return;
+    }
+    if operation.ops_request_name.is_none() {
+        tracing::info!(
+            engine = operation.engine,
+            name = operation.name,
+            namespace = operation.namespace,
+            storage = operation.storage,
+            claims = operation.claims.as_ref().map(Vec::len),
+            "scaling_storage_patched"
+        );
+    } else {
         tracing::info!(
             engine = operation.engine,
             name = operation.name,
@@ -215,12 +233,4 @@ pub(super) fn log_failure(job: &Job, outcome: &Outcome) {
         backtrace = if verbose { format!("{chain}\n{}", std::backtrace::Backtrace::force_capture()) } else { chain },
         "scaling_operation_failed"
     );
-}
-
-/// The exit code for an operation that ended in a phase.
-pub(super) fn exit_of(phase: Phase) -> u8 {
-    match phase {
-        Phase::Successful => 0,
-        _ => failure::EXIT_FAILED.max(rules::EXIT_USAGE),
-    }
 }

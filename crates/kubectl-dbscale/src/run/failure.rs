@@ -18,6 +18,9 @@ pub const EXIT_FAILED: u8 = 6;
 /// The exit code of an operation that did not end in time.
 pub const EXIT_TIMEOUT: u8 = 7;
 
+/// The exit code of a command that a person interrupts.
+pub const EXIT_INTERRUPTED: u8 = 130;
+
 /// A wrong use of the command line.
 #[must_use]
 pub fn usage(message: impl Into<String>) -> Failure {
@@ -64,6 +67,12 @@ pub fn of_plan(error: &PlanError) -> Failure {
 #[must_use]
 pub fn of_missing(subject: &Subject) -> Failure {
     of_findings(vec![rules::missing_database(subject.engine, &subject.namespace, &subject.name)])
+}
+
+/// A person has asked to stop; `state` says how far this came.
+#[must_use]
+pub fn interrupted(state: &str) -> Failure {
+    Failure { exit_code: EXIT_INTERRUPTED, message: format!("interrupted: {state}"), ..Failure::default() }
 }
 
 /// `--max-failures` was reached before this one.

@@ -1,24 +1,28 @@
 //! Runs a change: what is there, the plan, the writes, and the end of the operations.
 
-mod execute;
+pub(crate) mod execute;
 pub mod failure;
 mod present;
+mod stop;
 mod storage;
 mod wait;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbscale_cluster::Cluster;
 use dbscale_cluster::apply::Write;
 use dbscale_core::catalog::Engine;
+use dbscale_core::change::HORIZONTAL;
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
-use dbscale_core::plan::{Intent, Plan, Stamp, plan};
+use dbscale_core::plan::{Intent, Plan, Stamp, Step, plan};
 use futures::stream::{self, StreamExt as _};
 
 use crate::cli::{Combined, DryRun};
 use crate::outcome::{Failure, Outcome};
 use crate::target::Target;
+
+pub use stop::Stop;
 
 /// A change, for every target alike.
 #[derive(Debug, Clone)]
@@ -31,8 +35,12 @@ pub struct Job {
     pub combined: Combined,
     /// Whether the second request waits for the first to begin.
     pub ordered: bool,
-    /// How long to follow the operations; `None` = not at all.
-    pub wait: Option<Duration>,
+    /// Whether the operations are followed to their end.
+    pub wait: bool,
+    /// How long to follow them, or to wait for the first of two to begin.
+    pub patience: Duration,
+    /// Whether a person has asked to stop.
+    pub stop: Stop,
     /// How many databases at a time.
     pub parallel: usize,
     /// After how many failures no more are begun.
@@ -57,6 +65,10 @@ pub struct Subject {
     pub object: serde_json::Value,
     /// What is known.
     pub facts: Facts,
+    /// Whether the claims in `facts` are all there are; not where they, or their workloads, could not be read.
+    pub claims_known: bool,
+    /// When it was read.
+    pub read_at: Instant,
     /// Warnings from looking.
     pub warnings: Vec<String>,
 }
@@ -146,9 +158,10 @@ pub async fn run(
     let begun_ref = &begun;
     let mut running = stream::iter(subjects.into_iter().enumerate())
         .map(|(index, subject)| async move {
-            if !begun_ref.get() {
+            if !begun_ref.get() || job.stop.is_asked() {
                 let mut outcome = subject.outcome();
-                outcome.failure = Some(failure::not_begun());
+                let interrupted = job.stop.is_asked().then(|| failure::interrupted("not begun"));
+                outcome.failure = Some(interrupted.unwrap_or_else(failure::not_begun));
                 return outcome;
             }
             let outcome = one(cluster, job, subject, user.clone(), index, tell).await;
@@ -182,11 +195,13 @@ pub fn stamp(job: &Job, user: Option<String>, index: usize) -> Stamp {
 async fn one(
     cluster: &Cluster,
     job: &Job,
-    subject: Subject,
+    mut subject: Subject,
     user: Option<String>,
     index: usize,
     tell: &dyn Fn(Stage, &Outcome),
 ) -> Outcome {
+    // Warnings of the API server are of this target alone.
+    let cluster = &cluster.separate();
     let mut outcome = subject.outcome();
     let stamp = stamp(job, user, index);
     let plan = match plan_for(&subject, job, &stamp) {
@@ -206,11 +221,37 @@ async fn one(
         outcome.skipped = true;
         return outcome;
     }
-    execute::plan(cluster, job, &subject, plan, &stamp, &mut outcome).await;
+    execute::plan(cluster, job, &subject, &plan, &stamp, &mut outcome).await;
     outcome.warnings.extend(cluster.take_warnings());
-    if let (Some(patience), None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
+    if let (true, None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
         tell(Stage::Asked, &outcome);
-        wait::follow(cluster, &subject, patience, &mut outcome).await;
+        wait::follow(cluster, job, &subject, job.patience, &mut outcome).await;
+        late_growth(cluster, job, &mut subject, &plan, &mut outcome).await;
     }
     outcome
+}
+
+/// Grows the volumes of members that a later step of the same command has brought, where that was followed to its end.
+async fn late_growth(cluster: &Cluster, job: &Job, subject: &mut Subject, plan: &Plan, outcome: &mut Outcome) {
+    let size = plan.steps.iter().find_map(|s| match s {
+        Step::Patch(patch) if !patch.reverts => Some(patch.size),
+        Step::Patch(_) | Step::Request(_) => None,
+    });
+    let members = plan.steps.iter().any(|s| matches!(s, Step::Request(r) if r.ops_type == HORIZONTAL.ops_type));
+    let (Some(size), true, None) = (size, members, &outcome.failure) else { return };
+    let grown = async {
+        let claims = storage::grow_late(cluster, job, subject, &plan.component, size).await?;
+        let deadline = Instant::now() + job.patience;
+        wait::claims(cluster, job, subject, &claims, &size.into(), deadline).await?;
+        Ok(claims)
+    };
+    match grown.await {
+        Ok(claims) if claims.is_empty() => {}
+        Ok(claims) => {
+            eprintln!("volumes of the new members: {} claims have grown to {size}", claims.len());
+            let patch = outcome.operations.iter_mut().find(|o| o.ops_request_name.is_none());
+            patch.and_then(|o| o.claims.as_mut()).into_iter().for_each(|all| all.extend(claims.iter().cloned()));
+        }
+        Err(failure) => outcome.failure = Some(failure),
+    }
 }

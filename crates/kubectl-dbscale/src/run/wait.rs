@@ -8,33 +8,32 @@ use dbscale_core::amount::Written;
 use dbscale_core::status::{self, Phase};
 use serde_json::Value;
 
-use super::{Subject, execute, failure, storage};
+use super::{Job, Subject, failure, storage};
 use crate::outcome::{Failure, Outcome};
 
 /// How often the phase is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Follows every operation of an outcome, and notes each one's phase and the first failure.
-pub(super) async fn follow(cluster: &Cluster, subject: &Subject, patience: Duration, outcome: &mut Outcome) {
+pub(super) async fn follow(cluster: &Cluster, job: &Job, subject: &Subject, patience: Duration, outcome: &mut Outcome) {
     let deadline = Instant::now() + patience;
     for index in 0..outcome.operations.len() {
         let operation = outcome.operations[index].clone();
-        let ended = match &operation.ops_request_name {
-            Some(name) => request(cluster, subject, name, deadline, Phase::is_finished).await,
-            None => {
-                claims(cluster, subject, &operation.claims.unwrap_or_default(), operation.storage.as_deref(), deadline)
-                    .await
-            }
+        let ended = if let Some(name) = &operation.ops_request_name {
+            request(cluster, job, subject, name, deadline, Phase::is_finished).await
+        } else {
+            let size = Written::new(operation.storage.as_deref().unwrap_or_default());
+            claims(cluster, job, subject, &operation.follow, &size, deadline).await
         };
         match ended {
             Ok((phase, reason)) => {
                 outcome.operations[index].phase = Some(phase.word().to_owned());
                 eprintln!("{}: {phase}", operation.ops_request_name.as_deref().unwrap_or("volumes"));
-                let exit_code = execute::exit_of(phase);
-                if exit_code != 0 && outcome.failure.is_none() {
+                if phase != Phase::Successful && outcome.failure.is_none() {
                     let name = operation.ops_request_name.unwrap_or_default();
                     let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
                     let message = format!("{name} ended {phase}{because}");
+                    let exit_code = failure::EXIT_FAILED;
                     outcome.failure = Some(Failure { exit_code, message, ..Failure::default() });
                 }
             }
@@ -46,20 +45,16 @@ pub(super) async fn follow(cluster: &Cluster, subject: &Subject, patience: Durat
 }
 
 /// Waits until the newest operation has begun or ended.
-pub(super) async fn begun(
-    cluster: &Cluster,
-    subject: &Subject,
-    outcome: &Outcome,
-    patience: Duration,
-) -> Result<(), Failure> {
+pub(super) async fn begun(cluster: &Cluster, job: &Job, subject: &Subject, outcome: &Outcome) -> Result<(), Failure> {
     let name = outcome.operations.last().and_then(|o| o.ops_request_name.as_ref());
     let Some(name) = name else { return Ok(()) };
     let moving = |phase: Phase| phase == Phase::Progressing || phase.is_finished();
-    request(cluster, subject, name, Instant::now() + patience, moving).await.map(|_| ())
+    request(cluster, job, subject, name, Instant::now() + job.patience, moving).await.map(|_| ())
 }
 
 async fn request(
     cluster: &Cluster,
+    job: &Job,
     subject: &Subject,
     name: &str,
     deadline: Instant,
@@ -72,39 +67,55 @@ async fn request(
         if enough(phase) {
             return Ok((phase, status::failure_of(&object)));
         }
-        if Instant::now() >= deadline {
-            return Err(late(&format!("{name} is still {phase}")));
-        }
-        tokio::time::sleep(LOOK).await;
+        pause(job, deadline, || format!("{name} is still {phase}")).await?;
     }
 }
 
-async fn claims(
+/// Waits until every claim has a size; only those that lack it are asked for again.
+pub(super) async fn claims(
     cluster: &Cluster,
+    job: &Job,
     subject: &Subject,
     names: &[String],
-    size: Option<&str>,
+    size: &Written,
     deadline: Instant,
 ) -> Result<(Phase, String), Failure> {
-    let size = Written::new(size.unwrap_or_default());
+    let mut left: Vec<&String> = names.iter().collect();
     loop {
-        let claims = cluster.claims(&subject.namespace).await.map_err(|f| failure::of_api(&f, subject.engine))?;
-        let (done, all) = storage::grown(&claims, names, &size);
-        if done == all {
+        // A failure may be of an earlier try, so it ends nothing; it explains where the time runs out.
+        let (mut lacking, mut trouble) = (Vec::new(), String::new());
+        for name in left {
+            let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{name}", subject.namespace);
+            let claim = cluster.call(&Call::get(path)).await.map_err(|f| failure::of_api(&f, subject.engine))?;
+            if !storage::has_grown(&claim, size) {
+                lacking.push(name);
+                if let (true, Some(why)) = (trouble.is_empty(), dbscale_core::claims::failure(&claim)) {
+                    trouble = format!(" ({name}: {why})");
+                }
+            }
+        }
+        if lacking.is_empty() {
             return Ok((Phase::Successful, String::new()));
         }
-        if Instant::now() >= deadline {
-            return Err(late(&format!("{done} of {all} volumes have grown to {}", size.text)));
-        }
-        tokio::time::sleep(LOOK).await;
+        let (done, all) = (names.len() - lacking.len(), names.len());
+        pause(job, deadline, || format!("{done} of {all} volumes have grown to {}{trouble}", size.text)).await?;
+        left = lacking;
     }
 }
 
-fn late(what: &str) -> Failure {
-    Failure {
-        exit_code: failure::EXIT_TIMEOUT,
-        message: format!("{what} when the time to wait was over"),
-        remedy: "it goes on; wait longer with --wait-timeout".to_owned(),
-        ..Failure::default()
+/// Waits for the next look, unless the time is over or a person wants to stop; `state` is what there is until then.
+async fn pause(job: &Job, deadline: Instant, state: impl Fn() -> String) -> Result<(), Failure> {
+    if Instant::now() >= deadline {
+        return Err(Failure {
+            exit_code: failure::EXIT_TIMEOUT,
+            message: format!("{} when the time to wait was over", state()),
+            remedy: "it goes on; wait longer with --wait-timeout".to_owned(),
+            ..Failure::default()
+        });
+    }
+    let mut stop = job.stop.clone();
+    tokio::select! {
+        () = tokio::time::sleep(LOOK) => Ok(()),
+        () = stop.asked() => Err(failure::interrupted(&format!("{}; it goes on in the cluster", state()))),
     }
 }
