@@ -1,14 +1,18 @@
 //! One call to an API server, with the tries that it takes.
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{Method, Request};
 use kube::client::Body;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::error::{ApiFailure, Kind};
+
+/// The longest pause between two tries, where the server does not ask for another.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// A cluster that can be called.
 #[derive(Clone)]
@@ -94,7 +98,14 @@ impl Cluster {
         Self { client, default_namespace, server, timeout, warnings: Arc::default() }
     }
 
-    /// The warnings that the API server has sent since the last time, each once.
+    /// The same cluster, through the same client, with a list of warnings of its own: one for each target of a command,
+    /// so that every warning is told where it belongs.
+    #[must_use]
+    pub fn separate(&self) -> Self {
+        Self { warnings: Arc::default(), ..self.clone() }
+    }
+
+    /// The warnings that the API server has sent since the last time, each once; clones share them.
     #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings.lock().map(|mut w| std::mem::take(&mut *w)).unwrap_or_default()
@@ -111,17 +122,13 @@ impl Cluster {
 
     /// As [`Cluster::call`], for calls that write: tells too whether a try got lost on the way.
     pub(crate) async fn call_noting(&self, call: &Call) -> Answer {
-        let deadline = Instant::now() + self.timeout;
-        let policy = ExponentialBuilder::default()
-            .with_min_delay(Duration::from_millis(50))
-            .with_max_delay(Duration::from_secs(5))
-            .with_jitter()
-            .without_max_times();
-        let mut pauses = policy.build();
+        // The time is counted up and never added to an instant: the server may ask for a pause that no clock can hold.
+        let began = Instant::now();
+        let left = || self.timeout.saturating_sub(began.elapsed());
+        let mut pauses = pauses();
         let mut maybe_acted = false;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let failure = match tokio::time::timeout(left, self.once(call)).await {
+            let failure = match tokio::time::timeout(left(), self.once(call)).await {
                 Ok(Ok(value)) => return Answer { value: Ok(value), maybe_acted },
                 Ok(Err(failure)) => failure,
                 Err(_) => {
@@ -132,8 +139,8 @@ impl Cluster {
             };
             maybe_acted |= failure.kind == Kind::Unreachable || failure.kind == Kind::Server;
             let pause = failure.retry_after.map(Duration::from_secs).or_else(|| pauses.next());
-            let pause = pause.unwrap_or(Duration::from_secs(5));
-            if !failure.may_pass() || Instant::now() + pause >= deadline {
+            let pause = pause.unwrap_or(LONGEST_PAUSE);
+            if !failure.may_pass() || pause >= left() {
                 return Answer { value: Err(failure), maybe_acted };
             }
             tracing::debug!(call = %call.name(), %failure, ?pause, "trying again");
@@ -171,6 +178,16 @@ impl Cluster {
     }
 }
 
+/// Pauses that grow, each a little random, so that many callers do not come back at once.
+fn pauses() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(50))
+        .with_max_delay(LONGEST_PAUSE)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
 /// The text of a `Warning` header: `299 - "text"`.
 fn warning_text(header: &str) -> String {
     let quoted = header.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
@@ -195,3 +212,7 @@ fn escape(text: &str) -> String {
     let keep = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
     text.bytes().map(|b| if keep(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

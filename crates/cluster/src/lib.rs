@@ -4,6 +4,8 @@ pub mod apply;
 pub mod call;
 pub mod connect;
 pub mod error;
+#[cfg(test)]
+mod mock;
 pub mod read;
 
 pub use call::{Call, Cluster};
