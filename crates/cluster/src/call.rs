@@ -1,5 +1,6 @@
 //! One call to an API server, with the tries that it takes.
 
+use std::error::Error;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,11 +37,17 @@ pub struct Call {
     body: Option<(&'static str, Vec<u8>)>,
 }
 
-/// The answer and whether an earlier try of the same call may have acted already.
+/// The last answer, and whether a try that failed, this one or an earlier one, may have acted all the same.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub value: Result<Value, ApiFailure>,
     pub maybe_acted: bool,
+}
+
+/// A try that failed.
+struct Miss {
+    failure: ApiFailure,
+    maybe_acted: bool,
 }
 
 impl Call {
@@ -105,6 +112,11 @@ impl Cluster {
         Self { warnings: Arc::default(), ..self.clone() }
     }
 
+    /// The same cluster with another time for one call; warnings are shared.
+    pub(crate) fn within(&self, timeout: Duration) -> Self {
+        Self { timeout, ..self.clone() }
+    }
+
     /// The warnings that the API server has sent since the last time, each once; clones share them.
     #[must_use]
     pub fn take_warnings(&self) -> Vec<String> {
@@ -128,16 +140,17 @@ impl Cluster {
         let mut pauses = pauses();
         let mut maybe_acted = false;
         loop {
-            let failure = match tokio::time::timeout(left(), self.once(call)).await {
+            let miss = match tokio::time::timeout(left(), self.once(call)).await {
                 Ok(Ok(value)) => return Answer { value: Ok(value), maybe_acted },
-                Ok(Err(failure)) => failure,
+                Ok(Err(miss)) => miss,
                 Err(_) => {
                     let message = format!("no answer from {} within {:?}", self.server, self.timeout);
                     let failure = ApiFailure { kind: Kind::Timeout, ..ApiFailure::unreachable(&call.name(), message) };
                     return Answer { value: Err(failure), maybe_acted: true };
                 }
             };
-            maybe_acted |= failure.kind == Kind::Unreachable || failure.kind == Kind::Server;
+            let failure = miss.failure;
+            maybe_acted |= miss.maybe_acted;
             let pause = failure.retry_after.map(Duration::from_secs).or_else(|| pauses.next());
             let pause = pause.unwrap_or(LONGEST_PAUSE);
             if !failure.may_pass() || pause >= left() {
@@ -148,12 +161,13 @@ impl Cluster {
         }
     }
 
-    async fn once(&self, call: &Call) -> Result<Value, ApiFailure> {
-        let lost = |error: &dyn std::error::Error| {
-            ApiFailure::unreachable(&call.name(), format!("{} could not be reached: {}", self.server, chain(error)))
+    async fn once(&self, call: &Call) -> Result<Value, Miss> {
+        let lost = |maybe_acted: bool, error: &dyn Error| {
+            let message = format!("{} could not be reached: {}", self.server, chain(error));
+            Miss { failure: ApiFailure::unreachable(&call.name(), message), maybe_acted }
         };
-        let request = call.request().map_err(|e| lost(&e))?;
-        let response = self.client.send(request).await.map_err(|e| lost(&e))?;
+        let request = call.request().map_err(|e| lost(false, &e))?;
+        let response = self.client.send(request).await.map_err(|e| lost(!never_sent(&e), &e))?;
         let code = response.status().as_u16();
         let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok().map(str::to_owned));
         let retry_after = header("retry-after").and_then(|v| v.parse().ok());
@@ -165,27 +179,40 @@ impl Cluster {
                 }
             }
         }
-        let body = response.into_body().collect_bytes().await.map_err(|e| lost(&e))?;
+        let body = response.into_body().collect_bytes().await.map_err(|e| lost(true, &e))?;
         if code >= 400 {
             let mut failure = ApiFailure::of(&call.name(), code, &body);
             failure.retry_after = retry_after.or(failure.retry_after);
-            return Err(failure);
+            return Err(Miss { maybe_acted: failure.may_have_acted(), failure });
         }
         serde_json::from_slice(&body).map_err(|error| {
             // A body that breaks off in the middle is a lost answer like any other.
-            ApiFailure::unreachable(&call.name(), format!("the answer is no JSON: {error}"))
+            let message = format!("the answer is no JSON: {error}");
+            Miss { failure: ApiFailure::unreachable(&call.name(), message), maybe_acted: true }
         })
     }
 }
 
 /// Pauses that grow, each a little random, so that many callers do not come back at once.
-fn pauses() -> impl Iterator<Item = Duration> {
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(50))
         .with_max_delay(LONGEST_PAUSE)
         .with_jitter()
         .without_max_times()
         .build()
+}
+
+/// Whether no connection came about, so that the server cannot have seen the request.
+fn never_sent(error: &kube::Error) -> bool {
+    let mut next: Option<&dyn Error> = Some(error);
+    while let Some(cause) = next {
+        if let Some(error) = cause.downcast_ref::<hyper_util::client::legacy::Error>() {
+            return error.is_connect();
+        }
+        next = cause.source();
+    }
+    false
 }
 
 /// The text of a `Warning` header: `299 - "text"`.
@@ -195,7 +222,7 @@ fn warning_text(header: &str) -> String {
 }
 
 /// An error and its causes in one line, without what a cause repeats.
-fn chain(error: &dyn std::error::Error) -> String {
+fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -132,6 +132,25 @@ impl ApiFailure {
         matches!(self.kind, Kind::Unreachable | Kind::TooMany | Kind::Server)
     }
 
+    /// Whether it leaves open what becomes of the request: the server may be at it still.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.may_pass() || self.kind == Kind::Timeout
+    }
+
+    /// Whether the server may have done what was asked though it answered so. A webhook that cannot be called is one that
+    /// was called before anything was written.
+    pub(crate) fn may_have_acted(&self) -> bool {
+        self.kind == Kind::Server && !self.message.contains("failed calling webhook")
+    }
+
+    /// Whether a `test` of a JSON Patch did not hold. The API server has no reason of its own for that.
+    pub(crate) fn is_failed_test(&self) -> bool {
+        self.code == 422 && self.message.contains("the server rejected our request due to an error in our request")
+            || self.message.contains("testing value")
+            || self.message.contains("test failed")
+    }
+
     /// The rule ids in brackets in the message and the causes, each once: `storage/no-shrink`.
     #[must_use]
     pub fn rules(&self) -> Vec<String> {
@@ -148,6 +167,11 @@ impl ApiFailure {
         }
         rules
     }
+}
+
+/// The namespace in a path of the API.
+pub(crate) fn namespace_of(path: &str) -> Option<&str> {
+    path.split_once("/namespaces/")?.1.split('/').next()
 }
 
 impl fmt::Display for ApiFailure {
