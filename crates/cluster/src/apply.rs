@@ -136,25 +136,6 @@ impl Cluster {
             tokio::time::sleep(pause).await;
         }
     }
-
-    /// Asks a claim for a larger size, unless somebody has changed it since it was read.
-    ///
-    /// # Errors
-    /// What the server says.
-    pub async fn grow_claim(
-        &self,
-        namespace: &str,
-        claim: &str,
-        size: &str,
-        write: &Write,
-    ) -> Result<Value, ApiFailure> {
-        let body = serde_json::json!({"spec": {"resources": {"requests": {"storage": size}}}});
-        let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{claim}");
-        let call = Call::patch(path, "application/merge-patch+json", body.to_string().into_bytes())
-            .query("fieldManager", Some(&write.field_manager))
-            .query("dryRun", write.dry_run.then_some("All"));
-        self.call(&call).await
-    }
 }
 
 /// The failure of a call of which nobody can tell whether it has `done` something to the object at `path`.

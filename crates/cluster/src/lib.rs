@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod call;
+pub mod claim;
 pub mod connect;
 pub mod error;
 #[cfg(test)]

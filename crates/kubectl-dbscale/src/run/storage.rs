@@ -101,8 +101,7 @@ async fn grow(
     size: Quantity,
 ) -> Result<(), (usize, Failure)> {
     for (done, claim) in claims.iter().enumerate() {
-        let size = size.to_string();
-        if let Err(refused) = cluster.grow_claim(&subject.namespace, claim, &size, &job.write()).await {
+        if let Err(refused) = cluster.grow_claim(&subject.namespace, claim, size, &job.write()).await {
             let mut failure = failure::of_api(&refused, subject.engine);
             failure.message = format!("claim {claim} could not be grown: {}", failure.message);
             return Err((done, failure));
@@ -145,16 +144,18 @@ async fn rights(cluster: &Cluster, subject: &Subject, step: &PatchStep) -> Resul
     if step.claims.is_empty() {
         return Ok(());
     }
-    match cluster.may("patch", "", "persistentvolumeclaims", namespace).await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(refuse(format!(
-            "you may not patch persistentvolumeclaims in namespace {namespace} ({})",
-            step.claims.join(", ")
-        ))),
-        Err(failure) => Err(refuse(format!(
-            "whether you may patch persistentvolumeclaims in namespace {namespace} could not be found out ({failure})"
-        ))),
+    for verb in ["get", "patch"] {
+        let may = cluster.may(verb, "", "persistentvolumeclaims", namespace).await;
+        let lacks = match may {
+            Ok(true) => continue,
+            Ok(false) => format!("you may not {verb} persistentvolumeclaims in namespace {namespace}"),
+            Err(failure) => format!(
+                "whether you may {verb} persistentvolumeclaims in namespace {namespace} could not be found out ({failure})"
+            ),
+        };
+        return Err(refuse(format!("{lacks} ({})", step.claims.join(", "))));
     }
+    Ok(())
 }
 
 /// Looks at the operations again where the first look is a while ago: no patch is made beside an active one.
