@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod docs;
 mod playground;
 mod suite;
 mod targets;
@@ -45,6 +46,8 @@ enum Task {
         #[arg(long, default_value = ".dbscale")]
         dir: PathBuf,
     },
+    /// Write the pages of docs/ that are made from the rules
+    Docs,
     /// Run all tests
     Test,
     /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
@@ -86,6 +89,7 @@ fn run() -> Result<()> {
         Task::Demo { keep, picture } => demo::run(keep, picture.as_deref()),
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
+        Task::Docs => docs::run(),
         Task::Test => suite::run(),
         Task::Targets => targets::check(),
         Task::Bench { .. } => bench::plugin(),

@@ -308,7 +308,9 @@ impl<'v> Reader<'v> {
         let spec = self.spec;
         let used = |Exclusive(groups): &Exclusive| {
             let there = |group: &Vec<crate::catalog::Pointer>| {
-                let fields = group.iter().filter(|p| p.get(spec).is_some_and(|v| !v.is_null()));
+                // KubeDB counts the items of a list: an empty one is not there.
+                let used = |v: &Value| !v.is_null() && v.as_array().is_none_or(|items| !items.is_empty());
+                let fields = group.iter().filter(|p| p.get(spec).is_some_and(used));
                 fields.map(|p| format!("spec.{}", p.dotted())).collect::<Vec<_>>()
             };
             groups.iter().map(there).filter(|fields| !fields.is_empty()).collect::<Vec<_>>()

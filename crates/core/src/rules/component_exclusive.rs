@@ -32,7 +32,7 @@ fn check(case: &Case) -> Vec<Finding> {
 mod tests {
     use serde_json::{Value, json};
 
-    use super::super::testing::findings;
+    use super::super::testing::{findings, verdict};
     use super::RULE;
     use crate::catalog::{Catalog, Engine, Exclusive, Pointer};
     use crate::facts::Facts;
@@ -44,6 +44,16 @@ mod tests {
         }
         let ask: Value = json!({"kind": engine.ops_kind(), "spec": spec});
         findings(&ask, &Facts::default()).iter().any(|f| f.rule == RULE.id)
+    }
+
+    #[test]
+    fn an_empty_list_is_not_there() {
+        let ask = |items: Value| {
+            let spec =
+                json!({"type": "HorizontalScaling", "horizontalScaling": {"replicas": 3, "readReplicas": items}});
+            verdict(&json!({"kind": "Postgres", "spec": {"replicas": 2}}), &spec).iter().any(|f| f.rule == RULE.id)
+        };
+        assert_eq!([json!([]), json!([{"name": "a", "replicas": 1}])].map(ask), [false, true]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("database/ref-empty"),
     severity: Severity::Deny,
     exit: EXIT_USAGE,
-    reason: "The CRD fills a missing name with an empty text. KubeDB then looks for a database without a name, and for MongoDB and Elasticsearch goes on although there is none.",
+    reason: "KubeDB looks for a database without a name, and for MongoDB and Elasticsearch goes on although there is none. The CRD fills a missing name with an empty text.",
     source: "the OpsRequest CRDs: databaseRef.name (proxyRef.name for ProxySQL) has the default \"\" and is not required",
     refused: "databaseRef: {}",
     right: "databaseRef:\n  name: my-db",

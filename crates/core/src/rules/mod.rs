@@ -13,6 +13,7 @@ mod engine_unsupported;
 mod gitops_tracked;
 mod operation_active;
 mod quantity_unreadable;
+mod reference;
 mod replicas_engine_bounds;
 mod replicas_implausible;
 mod replicas_minimum;
@@ -47,6 +48,7 @@ pub use component_unknown::unknown_component;
 pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use quantity_unreadable::unreadable;
+pub use reference::markdown;
 pub use request_schema::undecodable;
 pub use storage_ephemeral::no_volume;
 

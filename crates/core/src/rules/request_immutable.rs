@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("request/immutable"),
     severity: Severity::Deny,
     exit: EXIT_REFUSED,
-    reason: "An OpsRequest is an order that was judged when it was made, and may be under way. KubeDB reads it once: a changed one says what never happened.",
+    reason: "A changed OpsRequest says what never happened: it was judged when it was made, and KubeDB may have begun it.",
     source: "KubeDB's validators: a patch between the old and the new object that touches spec fails",
     refused: "kubectl patch mgops my-db-scale-1 --type merge -p '{\"spec\": {\"horizontalScaling\": {\"replicas\": 7}}}'",
     right: "kubectl label mgops my-db-scale-1 team=shop     # metadata may change",

@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("request/retries"),
     severity: Severity::Deny,
     exit: EXIT_USAGE,
-    reason: "The CRD takes any number of 32 bits. What a negative one means is written nowhere.",
+    reason: "What a negative number of retries means is written nowhere. The CRD takes any number of 32 bits.",
     source: "the OpsRequest CRDs (int32, default 1); KubeDB's validators do not look at it",
     refused: "maxRetries: -1",
     right: "maxRetries: 3",

@@ -9,7 +9,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("request/timeout"),
     severity: Severity::Deny,
     exit: EXIT_USAGE,
-    reason: "The CRD takes any text. One that Go cannot read makes the object unreadable for KubeDB's programs, and a negative one fails every step at once.",
+    reason: "A timeout that Go cannot read makes the object unreadable for KubeDB's programs, and a negative one fails every step at once. The CRD takes any text.",
     source: "Go's time.ParseDuration, which reads the field's type (metav1.Duration); KubeDB's validators do not look at it",
     refused: "timeout: 5 min",
     right: "timeout: 5m",

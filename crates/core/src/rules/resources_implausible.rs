@@ -13,7 +13,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("resources/implausible"),
     severity: Severity::Deny,
     exit: EXIT_REFUSED,
-    reason: "cpu: 500 is 500 machines' worth of cores where 500m was meant, memory: 4 is four bytes. The pod is never scheduled or killed at once, after the old one has gone.",
+    reason: "cpu: 500 asks for 500 cores where 500m was meant, memory: 4 for four bytes. The pod is never scheduled, or killed at once, after the old one has gone.",
     source: "Linux: at most 8192 CPUs and 4Pi of memory (x86-64, 52 address bits); container runtimes: at least 6Mi; Kubernetes: CPU in steps of 1m. The warning from 256 CPUs on is dbscale's own",
     refused: "resources:\n  limits:\n    memory: 4",
     right: "resources:\n  limits:\n    memory: 4Gi",

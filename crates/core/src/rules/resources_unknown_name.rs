@@ -11,7 +11,7 @@ pub const RULE: Rule = Rule {
     id: RuleId("resources/unknown-name"),
     severity: Severity::Deny,
     exit: EXIT_USAGE,
-    reason: "The CRD takes any name. The API server refuses the pod: the old one is gone by then, and the new one cannot be made.",
+    reason: "A pod with a resource that no container can have is refused by the API server, when the old pod is gone already. The CRD takes any name.",
     source: "Kubernetes' validation of containers: cpu, memory, ephemeral-storage, hugepages-*, or a name with a domain (nvidia.com/gpu)",
     refused: "resources:\n  limits:\n    memroy: 4Gi",
     right: "resources:\n  limits:\n    memory: 4Gi",
