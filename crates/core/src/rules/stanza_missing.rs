@@ -10,7 +10,7 @@ pub const RULE: Rule = Rule {
     severity: Severity::Deny,
     exit: EXIT_REFUSED,
     reason: "KubeDB acts on the block that spec.type names. Without it there is nothing to do, and for some engines KubeDB's check panics.",
-    source: "KubeDB's validators, \"block set\"; MongoDB, Elasticsearch and Oracle VerticalScaling are not checked there",
+    source: "KubeDB's validators, \"block set\"; MongoDB's VerticalScaling, Elasticsearch's HorizontalScaling and Oracle's types are not checked there",
     refused: "type: HorizontalScaling\nverticalScaling: {…}",
     right: "type: VerticalScaling\nverticalScaling: {…}",
     fix: "Add the block that the type names, or name the type of the block that is there.",
