@@ -224,7 +224,7 @@ impl Change {
         }
     }
 
-    /// What a database that is created asks for.
+    /// What a database that is created asks for: its numbers of members and shards, and the sizes of its volumes.
     #[must_use]
     pub fn of_create(new: &Database) -> Self {
         Self { source: Source::Create, ..update::change(None, new) }

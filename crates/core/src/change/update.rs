@@ -34,7 +34,7 @@ pub(super) fn change(old: Option<&Database>, new: &Database) -> Change {
         let before = old.and_then(|old| counterpart(old, view));
         for place in &view.places {
             let then = before.and_then(|b| b.places.iter().find(|p| p.item == place.item));
-            of_place(new, view, place, then, &mut wishes);
+            of_place(new, view, place, then, old.is_some(), &mut wishes);
         }
     }
     let by = new.requested_by.as_ref().filter(|by| old.is_none_or(|old| old.requested_by.as_ref() != Some(by)));
@@ -48,7 +48,15 @@ pub(super) fn change(old: Option<&Database>, new: &Database) -> Change {
     }
 }
 
-fn of_place(new: &Database, view: &ComponentView, place: &Place, then: Option<&Place>, wishes: &mut Vec<Wish>) {
+/// What one place asks for; `then` is what it had, where the component was there.
+fn of_place(
+    new: &Database,
+    view: &ComponentView,
+    place: &Place,
+    then: Option<&Place>,
+    updates: bool,
+    wishes: &mut Vec<Wish>,
+) {
     let mut add = |path: String, what| {
         wishes.push(Wish { component: view.key, item: view.item.clone(), path, what });
     };
@@ -64,8 +72,10 @@ fn of_place(new: &Database, view: &ComponentView, place: &Place, then: Option<&P
             add(place.storage_path.to_string(), What::Storage(size.clone()));
         }
     }
+    // Of a database that is created only numbers and volumes have a floor; its containers are Kubernetes' to judge.
     let nothing = ResourceSet::default();
-    let resources = place.resources.changed_from(then.map_or(&nothing, |t| &t.resources));
+    let Some(before) = then.map(|t| &t.resources).or(updates.then_some(&nothing)) else { return };
+    let resources = place.resources.changed_from(before);
     if !resources.is_empty() {
         let at = view.component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(&new.version));
         let at = at.map(|p| place_path(p, place.item.as_ref())).unwrap_or_default();
@@ -147,10 +157,10 @@ mod tests {
     }
 
     #[test]
-    fn a_created_database_asks_for_all_that_it_has() {
+    fn a_created_database_asks_for_numbers_and_volumes() {
         let change = Change::of_create(&database(&json!({"limits": {"cpu": "1"}})));
         let kinds: Vec<&str> = change.wishes.iter().map(Wish::ops_type).collect();
-        assert_eq!(kinds, ["HorizontalScaling", "VolumeExpansion", "VerticalScaling"]);
+        assert_eq!(kinds, ["HorizontalScaling", "VolumeExpansion"]);
         assert!(matches!(change.source, Source::Create));
     }
 }

@@ -154,7 +154,8 @@ fn announce_endpoints(step: &Step) -> Option<Refusal> {
 fn two_in_all(step: &Step) -> Option<Refusal> {
     let racks = i64::try_from(step.view.places.len()).unwrap_or(i64::MAX);
     let all = racks.saturating_mul(step.replicas.1);
-    (all < 2).then(|| {
+    let in_racks = step.view.places.iter().all(|p| p.item.is_some());
+    (in_racks && all < 2).then(|| {
         let message = format!("{} in each of {racks} racks is fewer than 2 in all", step.replicas.1);
         (message, "ask for 2 or more")
     })
