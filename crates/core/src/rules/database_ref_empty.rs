@@ -1,6 +1,6 @@
 //! `database/ref-empty`: a request names its database.
 
-use super::{EXIT_USAGE, Rule};
+use super::{EXIT_REFUSED, Rule};
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -8,7 +8,7 @@ use crate::finding::{Finding, RuleId, Severity};
 pub const RULE: Rule = Rule {
     id: RuleId("database/ref-empty"),
     severity: Severity::Deny,
-    exit: EXIT_USAGE,
+    exit: EXIT_REFUSED,
     reason: "KubeDB looks for a database without a name, and for MongoDB and Elasticsearch goes on although there is none. The CRD fills a missing name with an empty text.",
     source: "the OpsRequest CRDs: databaseRef.name (proxyRef.name for ProxySQL) has the default \"\" and is not required",
     refused: "databaseRef: {}",

@@ -1,6 +1,6 @@
 //! `request/schema`: a request has the fields, types and words that its CRD wants.
 
-use super::{EXIT_USAGE, Rule};
+use super::{EXIT_REFUSED, Rule};
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -8,7 +8,7 @@ use crate::finding::{Finding, RuleId, Severity};
 pub const RULE: Rule = Rule {
     id: RuleId("request/schema"),
     severity: Severity::Deny,
-    exit: EXIT_USAGE,
+    exit: EXIT_REFUSED,
     reason: "The API server refuses what does not fit the CRD, but only once it is asked: a file in Git finds out when it is applied.",
     source: "the engines' OpsRequest CRDs: required, type, enum, format int32, minimum and maximum",
     refused: "volumeExpansion:\n  replicaSet: 50Gi        # and no mode",

@@ -1,6 +1,6 @@
 //! `resources/unknown-name`: a container's resources are called cpu, memory and so on.
 
-use super::{EXIT_USAGE, Rule};
+use super::{EXIT_REFUSED, Rule};
 use crate::amount::Side;
 use crate::change::What;
 use crate::facts::Case;
@@ -10,7 +10,7 @@ use crate::finding::{Finding, RuleId, Severity};
 pub const RULE: Rule = Rule {
     id: RuleId("resources/unknown-name"),
     severity: Severity::Deny,
-    exit: EXIT_USAGE,
+    exit: EXIT_REFUSED,
     reason: "A pod with a resource that no container can have is refused by the API server, when the old pod is gone already. The CRD takes any name.",
     source: "Kubernetes' validation of containers: cpu, memory, ephemeral-storage, hugepages-*, or a name with a domain (nvidia.com/gpu)",
     refused: "resources:\n  limits:\n    memroy: 4Gi",
