@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::change::Change;
 use crate::database::Database;
 use crate::quantity::Quantity;
@@ -16,6 +18,8 @@ pub struct Facts {
     pub operations: Vec<Operation>,
     /// Storage classes by name: whether they let volumes grow. One that is not here is not known.
     pub classes: BTreeMap<String, ClassFact>,
+    /// Whether a class that a database names and that is not in `classes` does not exist.
+    pub all_classes: bool,
     /// The claims of that database's components.
     pub claims: Vec<ClaimFact>,
     /// The size that a new volume of a component starts with, by the component's name: its workload's claim template.
@@ -54,6 +58,17 @@ pub struct ClassFact {
     pub expands: bool,
     /// Whether it is the cluster's default.
     pub default: bool,
+}
+
+impl ClassFact {
+    /// Reads a StorageClass, and its name; `None` where it has none.
+    #[must_use]
+    pub fn of(object: &Value) -> Option<(String, Self)> {
+        let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
+        let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
+        let mark = object.pointer("/metadata/annotations/storageclass.kubernetes.io~1is-default-class");
+        Some((name, Self { expands, default: mark.and_then(Value::as_str) == Some("true") }))
+    }
 }
 
 /// A claim of a database.

@@ -34,6 +34,7 @@ mod stanza_empty;
 mod stanza_ignored;
 mod stanza_incomplete;
 mod stanza_missing;
+mod storage_class_missing;
 mod storage_class_not_expandable;
 mod storage_ephemeral;
 mod storage_implausible;
@@ -49,7 +50,8 @@ pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use quantity_unreadable::unreadable;
 pub use reference::markdown;
-pub use request_schema::undecodable;
+pub use request_schema::{RULE as REQUEST_SCHEMA, undecodable};
+pub use storage_class_missing::missing_classes;
 pub use storage_ephemeral::no_volume;
 
 use crate::facts::Case;
@@ -123,6 +125,7 @@ pub const RULES: &[&Rule] = &[
     &storage_implausible::RULE,
     &storage_ephemeral::RULE,
     &storage_template_drift::RULE,
+    &storage_class_missing::RULE,
     &storage_class_not_expandable::RULE,
     &operation_active::RULE,
     &audit_requested_by::RULE,
