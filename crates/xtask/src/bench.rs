@@ -25,9 +25,9 @@ struct Bench {
 
 /// One run of a command: wall time in milliseconds, peak memory in MiB.
 #[derive(Clone, Copy)]
-struct Cost {
-    ms: f64,
-    mib: f64,
+pub struct Cost {
+    pub ms: f64,
+    pub mib: f64,
 }
 
 /// Measures the plugin and prints a table in Markdown.
@@ -139,14 +139,22 @@ impl Bench {
 
     /// Runs a command in a process of its own, whose only child it is, so that its peak memory can be told.
     fn measured(&self, command: &[&str]) -> Result<Cost> {
-        let mut measure = Command::new(std::env::current_exe()?);
-        measure.args(["measure", "--"]).args(command);
-        let output = self.environment(&mut measure).output()?;
-        ensure!(output.status.success(), "{}: {}", command.join(" "), String::from_utf8_lossy(&output.stderr));
-        let value: Value = serde_json::from_slice(&output.stdout)?;
-        let number = |name: &str| value[name].as_f64().with_context(|| format!("no {name}"));
-        Ok(Cost { ms: number("ms")?, mib: number("mib")? })
+        measured(command, |measure| {
+            self.environment(measure);
+        })
     }
+}
+
+/// As [`Bench::measured`], in an environment of the caller's.
+pub fn measured(command: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Cost> {
+    let mut measure = Command::new(std::env::current_exe()?);
+    measure.args(["measure", "--"]).args(command);
+    prepare(&mut measure);
+    let output = measure.output()?;
+    ensure!(output.status.success(), "{}: {}", command.join(" "), String::from_utf8_lossy(&output.stderr));
+    let value: Value = serde_json::from_slice(&output.stdout)?;
+    let number = |name: &str| value[name].as_f64().with_context(|| format!("no {name}"));
+    Ok(Cost { ms: number("ms")?, mib: number("mib")? })
 }
 
 /// Runs one command and prints its wall time and the peak memory of the largest process below it.
@@ -174,7 +182,7 @@ fn ops_request(name: &str, database: &str) -> Value {
     })
 }
 
-fn median(costs: &[Cost]) -> Cost {
+pub fn median(costs: &[Cost]) -> Cost {
     let middle = |of: fn(&Cost) -> f64| {
         let mut values: Vec<f64> = costs.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
@@ -191,7 +199,7 @@ fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 
-fn run(command: &mut Command) -> Result<()> {
+pub fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("could not run {command:?}"))?;
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
 }

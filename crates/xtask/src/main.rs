@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own tasks.
 
 mod bench;
+mod bench_lint;
 mod demo;
 mod docs;
 mod playground;
@@ -52,10 +53,10 @@ enum Task {
     Test,
     /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
     Targets,
-    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side
+    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents
     Bench {
         /// What to measure
-        #[arg(value_parser = ["plugin"])]
+        #[arg(value_parser = ["plugin", "lint"])]
         what: String,
     },
     /// Runs one command and prints its time and peak memory
@@ -92,6 +93,7 @@ fn run() -> Result<()> {
         Task::Docs => docs::run(),
         Task::Test => suite::run(),
         Task::Targets => targets::check(),
+        Task::Bench { what } if what == "lint" => bench_lint::run(),
         Task::Bench { .. } => bench::plugin(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without_simulator } => playground::serve(&dir, !without_simulator),
