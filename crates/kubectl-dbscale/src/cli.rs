@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
+use crate::commands::lint::LintArgs;
 use crate::values;
 
 /// The program's name as most people type it.
@@ -125,6 +126,12 @@ pub enum Output {
     Name,
     /// Text with more columns.
     Wide,
+    /// Text for people; a form of `lint`, and what every other command does without a form.
+    #[value(skip)]
+    Text,
+    /// GitHub's workflow commands; a form of `lint`.
+    #[value(skip)]
+    Github,
 }
 
 /// Whether anything is written.
@@ -175,6 +182,11 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --exit-code"
     )]
     Plan(PlanArgs),
+    /// Judge manifests in files, without a cluster
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale lint -f manifests/ -R\n  git show HEAD:db.yaml | kubectl dbscale lint -f db.yaml --old -"
+    )]
+    Lint(LintArgs),
     /// What each engine can do
     #[command(after_help = "Examples:\n  kubectl dbscale engines\n  kubectl dbscale engines mongodb")]
     Engines {

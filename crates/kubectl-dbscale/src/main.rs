@@ -12,26 +12,27 @@ mod values;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::commands::{change, plan, reference};
+use crate::commands::{change, lint, plan, reference};
 
 fn main() -> ExitCode {
     let cli = Cli::of_process();
     log::start(&cli.global);
     let form = cli.global.output;
     let done = match &cli.command {
-        Command::Engines { engine } => reference::engines(engine.as_deref(), form),
-        Command::Sizes { sizes } => reference::sizes(sizes.as_ref(), form),
-        Command::Explain { rule } => reference::explain(rule.as_deref(), form),
+        Command::Lint(args) => lint::run(args),
+        Command::Engines { engine } => reference::engines(engine.as_deref(), form).map(|()| 0),
+        Command::Sizes { sizes } => reference::sizes(sizes.as_ref(), form).map(|()| 0),
+        Command::Explain { rule } => reference::explain(rule.as_deref(), form).map(|()| 0),
         Command::Version => {
             reference::version(form);
-            Ok(())
+            Ok(0)
         }
         Command::Vertical(_) | Command::Horizontal(_) | Command::Set(_) | Command::Storage(_) | Command::Plan(_) => {
             return ExitCode::from(with_cluster(&cli));
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             output::failed("", &failure);
             ExitCode::from(failure.exit_code)

@@ -22,16 +22,21 @@ pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Done, and what a change brings.
 pub const GREEN: Style = AnsiColor::Green.on_default();
 
-/// Writes a line to stdout, as `println!` does, but see [`line_out`].
+/// Writes a line to stdout, as `println!` does, but see [`text_out`].
 macro_rules! data {
     ($($text:tt)*) => { $crate::output::line_out(&format!($($text)*)) };
 }
 pub(crate) use data;
 
-/// Writes a line to stdout. A reader that has gone away (`| head`) is no reason to stop in the middle of a change.
+/// Writes a line to stdout; see [`text_out`].
 pub fn line_out(text: &str) {
+    text_out(&format!("{text}\n"));
+}
+
+/// Writes to stdout. A reader that has gone away (`| head`) is no reason to stop in the middle of a change.
+pub fn text_out(text: &str) {
     let mut out = anstream::stdout();
-    let written = out.write_all(format!("{text}\n").as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     if let Err(error) = written
         && error.kind() != std::io::ErrorKind::BrokenPipe
     {
@@ -46,7 +51,7 @@ pub fn machine(output: Output, value: &Value) {
             let text = serde_saphyr::to_string(value).unwrap_or_else(|_| value.to_string());
             data!("{}", text.trim_end());
         }
-        Output::Json | Output::Name | Output::Wide => {
+        Output::Json | Output::Name | Output::Wide | Output::Text | Output::Github => {
             data!("{}", serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
         }
     }

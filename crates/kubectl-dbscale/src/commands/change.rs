@@ -68,9 +68,11 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         }
         Command::Set(args) => set(args, global)?,
         Command::Plan(args) => set(&args.set, global)?,
-        Command::Engines { .. } | Command::Sizes { .. } | Command::Explain { .. } | Command::Version => {
-            return Ok(None);
-        }
+        Command::Lint(_)
+        | Command::Engines { .. }
+        | Command::Sizes { .. }
+        | Command::Explain { .. }
+        | Command::Version => return Ok(None),
     };
     Ok(Some(wanted))
 }

@@ -151,7 +151,7 @@ pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [S
         claims::fill(&mut subject.facts, &database, &subject.object, sets, claims, &mut subject.warnings);
         if let Some(classes) = &classes {
             tell(classes, "storage classes", &mut subject.warnings);
-            subject.facts.classes = classes.iter().flatten().filter_map(class).collect();
+            subject.facts.classes = classes.iter().flatten().filter_map(ClassFact::of).collect();
         }
     }
 }
@@ -167,14 +167,4 @@ fn is_known(read: &Read) -> bool {
 /// What runs the database's pods.
 fn set_kind(database: &Database) -> SetKind {
     database.components.iter().find_map(|c| c.component.pods.as_ref()).map_or(SetKind::PetSet, |pods| pods.kind)
-}
-
-fn class(object: &Value) -> Option<(String, ClassFact)> {
-    let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-    let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
-    let default = object
-        .get("metadata")
-        .and_then(|m| m.get("annotations")?.get("storageclass.kubernetes.io/is-default-class")?.as_str())
-        == Some("true");
-    Some((name, ClassFact { expands, default }))
 }

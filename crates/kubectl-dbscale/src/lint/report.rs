@@ -1,0 +1,150 @@
+//! A report as people, programs and GitHub read it.
+
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Style};
+use dbscale_core::finding::Severity;
+use serde_json::{Value, json};
+
+use super::{Report, Row};
+
+const RED: Style = AnsiColor::Red.on_default();
+const YELLOW: Style = AnsiColor::Yellow.on_default();
+
+/// The exit code of a refusal, whatever the rule: of a file, none of them is a matter of the moment.
+pub const EXIT_REFUSED: u8 = 3;
+/// The exit code of a file that cannot be read.
+pub const EXIT_UNREADABLE: u8 = 1;
+
+impl Report {
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if self.rows.iter().any(Row::refused) {
+            EXIT_REFUSED
+        } else if self.unreadable.is_empty() {
+            0
+        } else {
+            EXIT_UNREADABLE
+        }
+    }
+
+    /// The list for programs, a row an object.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let row = |row: &Row| {
+            json!({
+                "file": &*row.file, "kind": row.name.kind, "namespace": row.name.namespace, "name": row.name.name,
+                "verdict": if row.refused() { "refused" } else { "allowed" },
+                "findings": row.findings,
+            })
+        };
+        self.rows.iter().map(row).collect()
+    }
+
+    /// What was found, for people; with the terminal's colours in it. Objects without findings are not told.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for row in self.rows.iter().filter(|r| !r.findings.is_empty()) {
+            let (word, style) = if row.refused() { ("refused", RED) } else { ("warned", YELLOW) };
+            let _ = writeln!(text, "{style}{word:<7}{style:#}  {}", title(row));
+            for placed in &row.findings {
+                let finding = &placed.finding;
+                let grave = if finding.refuses() { String::new() } else { format!("{YELLOW}warning{YELLOW:#} ") };
+                let path = printable(&finding.path);
+                let place = format!("{}:{}", printable(&row.file), placed.line);
+                let head = format!("  {place}  {grave}{}  {path}", finding.rule);
+                let _ = writeln!(text, "{}", head.trim_end());
+                for sentence in [&finding.message, &finding.remedy].into_iter().filter(|s| !s.is_empty()) {
+                    let _ = writeln!(text, "    {}.", capital(&printable(sentence)));
+                }
+            }
+        }
+        text
+    }
+
+    /// How many of what, in a line; where there is more to say, a line each.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let count = |n: usize, what: &str| (n > 0).then(|| format!("{n} {what}"));
+        let refused = self.rows.iter().filter(|r| r.refused()).count();
+        let warned = self.rows.iter().filter(|r| !r.refused() && !r.findings.is_empty()).count();
+        let allowed = self.rows.len() - refused - warned;
+        let parts = [
+            count(refused, "refused"),
+            count(warned, "allowed with warnings"),
+            count(allowed, "allowed"),
+            count(self.unreadable.len(), "not read"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        let mut text = if parts.is_empty() { "no Kubernetes object found".to_owned() } else { parts.join(", ") };
+        let without = match self.alone {
+            0 => None,
+            1 => Some("1 OpsRequest was judged without its database".to_owned()),
+            n => Some(format!("{n} OpsRequests were judged without their databases")),
+        };
+        if let Some(without) = without {
+            let _ = write!(text, "\n{without}: lint the databases' manifests, too, or add --strict to refuse");
+        }
+        let findings = || self.rows.iter().flat_map(|r| &r.findings);
+        if let Some(placed) = findings().find(|f| f.finding.refuses()).or_else(|| findings().next()) {
+            let _ = write!(text, "\nMore: kubectl dbscale explain {}", placed.finding.rule);
+        }
+        text
+    }
+
+    /// Commands of GitHub's workflows, which show findings beside the lines of a pull request.
+    ///
+    /// Source: GitHub's documentation, "Workflow commands for GitHub Actions", and the escapes of `@actions/core`.
+    #[must_use]
+    pub fn github(&self) -> String {
+        let mut text = String::new();
+        for row in &self.rows {
+            for placed in &row.findings {
+                let finding = &placed.finding;
+                let command = if finding.severity == Severity::Deny { "error" } else { "warning" };
+                let remedy = if finding.remedy.is_empty() { String::new() } else { format!("; {}", finding.remedy) };
+                let _ = writeln!(
+                    text,
+                    "::{command} file={},line={},title={}::{}",
+                    property(&row.file),
+                    placed.line,
+                    property(finding.rule.0),
+                    data(&format!("{}: {}{remedy}", title(row), finding.message)),
+                );
+            }
+        }
+        for unreadable in &self.unreadable {
+            let _ = writeln!(text, "::error file={}::{}", property(&unreadable.name), data(&unreadable.reason));
+        }
+        text
+    }
+}
+
+/// `MongoDB demo/my-db`; what is not known is left out.
+fn title(row: &Row) -> String {
+    let name = &row.name;
+    let kind = if name.kind.is_empty() { "document" } else { &name.kind };
+    let namespace = if name.namespace.is_empty() { String::new() } else { format!("{}/", name.namespace) };
+    printable(format!("{kind} {namespace}{}", name.name).trim_end())
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The text without what could steer a terminal: files are other people's.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.trim_end_matches('.').chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
