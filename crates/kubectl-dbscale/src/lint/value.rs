@@ -57,17 +57,14 @@ pub struct Part {
 
 /// The values of a text, and what ended them early. YAML has one document here; JSON may have several, one after the other.
 ///
-/// What begins with a brace is tried as JSON first: it is quicker, and several objects may follow one another. `json` says
-/// that the file's name promises JSON: then its parser's words are told where neither can read it.
+/// What begins with a brace is tried as JSON first: it is quicker, and several objects may follow one another. Where its first
+/// object is none, it may still be YAML's, unless the file's name promises `json`.
 #[must_use]
 pub fn values(text: &str, json: bool) -> (Vec<Part>, Option<Fault>) {
     if text.trim_start().starts_with('{') {
         let (parts, fault) = json_values(text);
-        match fault {
-            Some(fault) if parts.is_empty() && !json => {
-                return yaml_value(text).map_or_else(|_| (Vec::new(), Some(fault)), |part| (vec![part], None));
-            }
-            fault => return (parts, fault),
+        if fault.is_none() || json || !parts.is_empty() {
+            return (parts, fault);
         }
     }
     match yaml_value(text) {
@@ -293,9 +290,10 @@ mod tests {
     #[case::json_duplicate("{\"a\": 1,\n\"a\": 2}", "the key \"a\" stands twice", 2)]
     #[case::json_after_json("{\"a\": 1}\n{\"b\": 1, \"b\": 2}", "the key \"b\" stands twice", 2)]
     #[case::no_number("a: .nan", "", 1)]
+    #[case::flow_yaml("{a: [1, 2}", "", 1)]
     #[case::a_tab("a:\n\tb: 1\n", "", 2)]
     fn refuses(#[case] text: &str, #[case] says: &str, #[case] line: usize) {
-        let fault = values(text, text.starts_with('{')).1.unwrap();
+        let fault = values(text, text.contains('"')).1.unwrap();
         assert!(fault.message.contains(says), "{fault:?}");
         assert_eq!(fault.line, line, "{fault:?}");
     }
