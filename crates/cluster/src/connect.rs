@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderValue;
-use http::header::HeaderName;
-use kube::config::{Config, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::call::Cluster;
+use crate::kubeconfig::{Sources, broken};
 
 /// What a person may say about the connection.
 #[derive(Debug, Clone, Default)]
@@ -45,52 +45,45 @@ pub enum ConnectError {
         /// Those that exist.
         known: String,
     },
+    /// A context is asked for, and there is no kubeconfig that could have it.
+    #[error(
+        "there is no context '{context}', since there is no kubeconfig: {place}\nName one with --kubeconfig or KUBECONFIG, or leave --context out"
+    )]
+    NoContexts {
+        /// The one that was asked for.
+        context: String,
+        /// Where a kubeconfig was looked for.
+        place: String,
+    },
+    /// The user to act as cannot be told to the server.
+    #[error(
+        "nobody can act as {user:?}: {problem}\nGive --as a user's name, such as jane or system:serviceaccount:demo:deployer"
+    )]
+    Impersonate {
+        /// The one that was asked for.
+        user: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 /// Opens nothing yet: the first call does.
 ///
 /// # Errors
-/// [`ConnectError`] where the kubeconfig is missing, broken, or lacks the context.
+/// [`ConnectError`] where the kubeconfig is missing, broken, or lacks the context, or where the user to act as cannot be
+/// told to the server.
 pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
-    let place = options
-        .kubeconfig
-        .as_ref()
-        .map(|p| p.display().to_string())
-        .or_else(|| std::env::var("KUBECONFIG").ok().filter(|v| !v.is_empty()))
-        .unwrap_or_else(|| "~/.kube/config".to_owned());
-    let broken = |error: KubeconfigError| ConnectError::Kubeconfig {
-        place: format!("the kubeconfig {place}"),
-        problem: error.to_string().lines().next().unwrap_or_default().to_owned(),
-        remedy: "Name another with --kubeconfig, or see what kubectl says: kubectl config view".to_owned(),
-    };
-    let file = match &options.kubeconfig {
-        Some(path) => Some(Kubeconfig::read_from(path).map_err(broken)?),
-        None => match Kubeconfig::read() {
-            Ok(file) => Some(file),
-            Err(KubeconfigError::ReadConfig(error, _)) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(broken(error)),
-        },
-    };
-    let mut config = match file {
-        Some(file) => of_file(file, options, broken).await?,
-        None => Config::incluster().map_err(|_| ConnectError::Kubeconfig {
-            place: format!("the kubeconfig {place}"),
-            problem: "there is none, and this is no pod of a cluster".to_owned(),
-            remedy: "Name one with --kubeconfig or KUBECONFIG".to_owned(),
-        })?,
-    };
+    let sources = Sources::of(options.kubeconfig.clone(), std::env::var_os("KUBECONFIG"), std::env::home_dir());
     let timeout = options.request_timeout.unwrap_or(Duration::from_secs(30));
+    let mut config = configured(options, &sources).await?;
     config.connect_timeout = Some(timeout.min(Duration::from_secs(10)));
     if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
         config.headers.push((http::header::USER_AGENT, agent));
     }
-    if let Some(user) = options.impersonate.as_deref().and_then(|u| HeaderValue::from_str(u).ok()) {
-        config.headers.push((HeaderName::from_static("impersonate-user"), user));
-    }
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
     let client = kube::Client::try_from(config).map_err(|error| ConnectError::Kubeconfig {
-        place: format!("the kubeconfig {place}"),
+        place: format!("the kubeconfig {sources}"),
         problem: error.to_string(),
         remedy: "Look at the certificates and the credentials that it names".to_owned(),
     })?;
@@ -99,15 +92,112 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     Ok(cluster)
 }
 
-async fn of_file(
-    file: Kubeconfig,
-    options: &Connect,
-    broken: impl Fn(KubeconfigError) -> ConnectError,
-) -> Result<Config, ConnectError> {
-    let known: Vec<String> = file.contexts.iter().map(|c| c.name.clone()).collect();
-    if let Some(context) = options.context.as_ref().filter(|c| !known.contains(c)) {
-        return Err(ConnectError::Context { context: context.clone(), known: known.join(", ") });
+/// The server and the user, as the kubeconfig and the flags name them.
+async fn configured(options: &Connect, sources: &Sources) -> Result<Config, ConnectError> {
+    let mut config = match (sources.read()?, &options.context) {
+        (Some(file), context) => of_file(file, context.as_deref(), sources).await?,
+        // The pod's own cluster has no contexts: taking it in place of the one that was named would change the wrong one.
+        (None, Some(context)) => {
+            return Err(ConnectError::NoContexts { context: context.clone(), place: sources.to_string() });
+        }
+        (None, None) => Config::incluster().map_err(|_| ConnectError::Kubeconfig {
+            place: format!("the kubeconfig {sources}"),
+            problem: "there is none, and this is no pod of a cluster".to_owned(),
+            remedy: "Name one with --kubeconfig or KUBECONFIG".to_owned(),
+        })?,
+    };
+    if let Some(user) = &options.impersonate {
+        // In place of the user whom the kubeconfig may name, not beside it.
+        config.auth_info.impersonate = Some(sendable(user)?.to_owned());
     }
-    let choose = KubeConfigOptions { context: options.context.clone(), ..KubeConfigOptions::default() };
-    Config::from_custom_kubeconfig(file, &choose).await.map_err(broken)
+    Ok(config)
+}
+
+/// A user's name that reaches the server as it stands.
+fn sendable(user: &str) -> Result<&str, ConnectError> {
+    let problem = if user.is_empty() {
+        "the name is empty, and the server would take you for yourself"
+    } else if user.trim() != user {
+        "it begins or ends with a blank, which HTTP drops"
+    } else if HeaderValue::from_str(user).is_err() {
+        "an HTTP header holds no line breaks and no control characters"
+    } else {
+        return Ok(user);
+    };
+    Err(ConnectError::Impersonate { user: user.to_owned(), problem: problem.to_owned() })
+}
+
+async fn of_file(file: Kubeconfig, context: Option<&str>, sources: &Sources) -> Result<Config, ConnectError> {
+    let known: Vec<&str> = file.contexts.iter().map(|c| c.name.as_str()).collect();
+    if let Some(context) = context.filter(|c| !known.contains(c)) {
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(ConnectError::Context { context: context.to_owned(), known });
+    }
+    let choose = KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    Config::from_custom_kubeconfig(file, &choose).await.map_err(|error| broken(sources, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::user("jane", None)]
+    #[case::service_account("system:serviceaccount:demo:deployer", None)]
+    #[case::blank_within("Jane Doe", None)]
+    #[case::carriage_return("jane\r", Some("it begins or ends with a blank, which HTTP drops"))]
+    #[case::line_break_within(
+        "jane\nimpersonate-group: system:masters",
+        Some("an HTTP header holds no line breaks and no control characters")
+    )]
+    #[case::beyond_ascii("jané", None)]
+    #[case::empty("", Some("the name is empty, and the server would take you for yourself"))]
+    fn users_to_act_as(#[case] user: &str, #[case] problem: Option<&str>) {
+        let refused = sendable(user).err().map(|error| match error {
+            ConnectError::Impersonate { problem, .. } => problem,
+            other => other.to_string(),
+        });
+        assert_eq!(refused.as_deref(), problem);
+    }
+
+    fn options(context: Option<&str>, impersonate: Option<&str>) -> Connect {
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        Connect { context: owned(context), impersonate: owned(impersonate), ..Connect::default() }
+    }
+
+    /// A kubeconfig with one context, `only`, whose user acts as joe.
+    fn kubeconfig(folder: &tempfile::TempDir) -> Sources {
+        let file = folder.path().join("config");
+        let text = r#"{"clusters": [{"name": "c", "cluster": {"server": "https://c.test"}}], "users": [{"name": "u", "user": {"as": "joe"}}],
+            "contexts": [{"name": "only", "context": {"cluster": "c", "user": "u"}}], "current-context": "only"}"#;
+        std::fs::write(&file, text).unwrap();
+        Sources::of(Some(file), None, None)
+    }
+
+    #[tokio::test]
+    async fn a_context_is_never_passed_over() {
+        let none = Sources::of(None, Some("/nonexistent/kubeconfig".into()), None);
+        let refused = configured(&options(Some("prod"), None), &none).await.unwrap_err();
+        assert!(
+            refused.to_string().starts_with("there is no context 'prod', since there is no kubeconfig: /nonexistent")
+        );
+
+        let folder = tempfile::tempdir().unwrap();
+        let refused = configured(&options(Some("prod"), None), &kubeconfig(&folder)).await.unwrap_err();
+        assert_eq!(refused.to_string(), "there is no context 'prod'; the kubeconfig has: only");
+    }
+
+    #[tokio::test]
+    async fn the_user_to_act_as_is_the_one_that_was_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let sources = kubeconfig(&folder);
+        let config = configured(&options(Some("only"), Some("jane")), &sources).await.unwrap();
+        assert_eq!(config.auth_info.impersonate.as_deref(), Some("jane"));
+        let config = configured(&options(None, None), &sources).await.unwrap();
+        assert_eq!(config.auth_info.impersonate.as_deref(), Some("joe"));
+        let refused = configured(&options(None, Some("jane\r")), &sources).await.unwrap_err();
+        assert!(matches!(refused, ConnectError::Impersonate { .. }), "{refused}");
+    }
 }

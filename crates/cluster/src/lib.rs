@@ -5,6 +5,7 @@ pub mod call;
 pub mod claim;
 pub mod connect;
 pub mod error;
+mod kubeconfig;
 #[cfg(test)]
 mod mock;
 pub mod read;

@@ -30,7 +30,11 @@ pub fn usage(message: impl Into<String>) -> Failure {
 /// No connection.
 #[must_use]
 pub fn of_connect(error: &ConnectError) -> Failure {
-    Failure { exit_code: EXIT_ERROR, message: error.to_string(), chain: vec![error.to_string()], ..Failure::default() }
+    let exit_code = match error {
+        ConnectError::Impersonate { .. } => rules::EXIT_USAGE,
+        _ => EXIT_ERROR,
+    };
+    Failure { exit_code, message: error.to_string(), chain: vec![error.to_string()], ..Failure::default() }
 }
 
 /// Findings of which at least one refuses.
