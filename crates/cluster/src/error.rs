@@ -32,8 +32,12 @@ pub enum Kind {
     Timeout,
     /// 401: the server does not know who is asking.
     Unauthenticated,
-    /// 403 by RBAC.
+    /// 403 by RBAC, or by whatever else decides on rights.
     Forbidden,
+    /// 403 by a quota that has no room left.
+    Quota,
+    /// 403 by another check of the API server's own: a limit range, a namespace that ends, a claim that cannot grow.
+    NotAllowed,
     /// An admission webhook or policy refused, whatever its code.
     Refused,
     /// The API (the CRD) is not there.
@@ -105,7 +109,7 @@ impl ApiFailure {
         let kind = match (code, status.reason.as_str()) {
             _ if admission => Kind::Refused,
             (401, _) => Kind::Unauthenticated,
-            (403, _) => Kind::Forbidden,
+            (403, _) => of_forbidden(&status.message),
             // An object that is missing is named; an API that is missing is not.
             (404, _) if details.name.is_empty() => Kind::NotInstalled,
             (404, _) => Kind::NotFound,
@@ -151,6 +155,12 @@ impl ApiFailure {
             || self.message.contains("test failed")
     }
 
+    /// The namespace that was asked about; `None` where it was the whole cluster.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        namespace_of(&self.call)
+    }
+
     /// The rule ids in brackets in the message and the causes, each once: `storage/no-shrink`.
     #[must_use]
     pub fn rules(&self) -> Vec<String> {
@@ -166,6 +176,17 @@ impl ApiFailure {
             }
         }
         rules
+    }
+}
+
+/// Tells the 403s apart, which all have one reason. Who lacks a right is told `User "jane" cannot …`; what the API server
+/// itself does not admit is told `… is forbidden: why` (`apierrors.NewForbidden`). A proxy's words are taken for a right.
+fn of_forbidden(message: &str) -> Kind {
+    let lacks_right = message.contains("User \"") && message.contains("\" cannot ");
+    match message.split_once(" is forbidden: ") {
+        Some((_, why)) if why.starts_with("exceeded quota: ") || why.starts_with("failed quota: ") => Kind::Quota,
+        Some(_) if !lacks_right => Kind::NotAllowed,
+        _ => Kind::Forbidden,
     }
 }
 
@@ -207,6 +228,13 @@ mod tests {
     #[case::object_missing(404, json!({"reason": "NotFound", "message": "mongodbs \"x\" not found", "details": {"name": "x"}}), Kind::NotFound)]
     #[case::api_missing(404, json!({"reason": "NotFound", "message": "the server could not find the requested resource", "details": {}}), Kind::NotInstalled)]
     #[case::rbac(403, json!({"reason": "Forbidden", "message": "User \"x\" cannot create resource"}), Kind::Forbidden)]
+    #[case::rbac_whole(403, json!({"reason": "Forbidden", "message": "mongodbs.kubedb.com \"x\" is forbidden: User \"jane\" cannot get resource \"mongodbs\" in API group \"kubedb.com\" in the namespace \"demo\""}), Kind::Forbidden)]
+    #[case::impersonation(403, json!({"reason": "Forbidden", "message": "users \"bob\" is forbidden: User \"jane\" cannot impersonate resource \"users\" in API group \"\" at the cluster scope"}), Kind::Forbidden)]
+    #[case::of_a_proxy(403, json!("<html>access denied</html>"), Kind::Forbidden)]
+    #[case::quota(403, json!({"reason": "Forbidden", "message": "persistentvolumeclaims \"data-0\" is forbidden: exceeded quota: disk, requested: requests.storage=10Gi, used: requests.storage=95Gi, limited: requests.storage=100Gi"}), Kind::Quota)]
+    #[case::quota_that_asks_for_more(403, json!({"reason": "Forbidden", "message": "pods \"x\" is forbidden: failed quota: cpu: must specify limits.cpu for: mongodb"}), Kind::Quota)]
+    #[case::limit_range(403, json!({"reason": "Forbidden", "message": "persistentvolumeclaims \"data-0\" is forbidden: maximum storage usage per PersistentVolumeClaim is 10Gi, but request is 20Gi"}), Kind::NotAllowed)]
+    #[case::ending_namespace(403, json!({"reason": "Forbidden", "message": "mongodbopsrequests.ops.kubedb.com \"x\" is forbidden: unable to create new content in namespace demo because it is being terminated"}), Kind::NotAllowed)]
     #[case::webhook(403, json!({"reason": "Forbidden", "message": "admission webhook \"w\" denied the request: [policy/max] no"}), Kind::Refused)]
     #[case::webhook_400(400, json!({"message": "admission webhook \"w\" denied the request: [stanza/ignored] no"}), Kind::Refused)]
     #[case::policy(422, json!({"reason": "Invalid", "message": "x is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: [storage/no-shrink] no"}), Kind::Refused)]

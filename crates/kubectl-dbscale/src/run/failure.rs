@@ -95,6 +95,11 @@ pub fn of_api(failure: &ApiFailure, engine: &Engine) -> Failure {
         Kind::Forbidden => {
             "ask for that right, or use another context; see what you may do: kubectl auth can-i --list".to_owned()
         }
+        Kind::Quota => {
+            let namespace = failure.namespace().map(|n| format!(" -n {n}")).unwrap_or_default();
+            format!("free some of it, or ask for a larger quota; see what is used: kubectl describe quota{namespace}")
+        }
+        Kind::NotAllowed => "it is no matter of rights: mend what the server names, and ask again".to_owned(),
         Kind::NotInstalled => {
             format!("install KubeDB with {} switched on, or name another cluster with --context", engine.kind)
         }
@@ -134,4 +139,24 @@ pub fn topology_words(database: &Database) -> String {
         n => format!(", {n} members"),
     });
     format!("{}{}", topology.title, members.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use dbscale_core::catalog::Catalog;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::a_right("User \"jane\" cannot create resource \"x\"", "kubectl auth can-i --list")]
+    #[case::a_quota("exceeded quota: disk, used: count/x=3, limited: count/x=3", "kubectl describe quota -n demo")]
+    #[case::an_ending_namespace("namespace demo is being terminated", "it is no matter of rights")]
+    fn each_403_has_the_remedy_that_fits(#[case] why: &str, #[case] remedy: &str) {
+        let body = format!(r#"{{"reason": "Forbidden", "message": {:?}}}"#, format!("x \"y\" is forbidden: {why}"));
+        let failure = ApiFailure::of("POST /apis/ops.kubedb.com/v1alpha1/namespaces/demo/x", 403, body.as_bytes());
+        let told = of_api(&failure, Catalog::builtin().find("mongodb").unwrap());
+        assert_eq!(told.exit_code, EXIT_ERROR);
+        assert!(told.remedy.contains(remedy), "{}", told.remedy);
+    }
 }
