@@ -1,6 +1,8 @@
 //! The main job through real kubectl: resize, more members, both at once, more storage, and what is refused.
 #![allow(missing_docs, clippy::panic, reason = "tests explain themselves, and a panic is how one fails")]
 
+use std::process::{Command, Stdio};
+
 use dbscale_e2e::World;
 use dbscale_e2e::databases;
 use rstest::rstest;
@@ -280,4 +282,27 @@ fn a_failed_operation_is_told_with_its_reason() {
     let done = world.dbscale(&["vertical", "pg/db", "--memory", "512Mi", "--wait"]);
     assert_eq!(done.code, 6, "{}", done.stderr);
     assert!(done.stderr.contains("no room on any node"), "{}", done.stderr);
+}
+
+#[test]
+fn an_interrupt_tells_what_was_made_and_leaves_it_running() {
+    let world = World::new("interrupt");
+    let mut object = databases::mongodb();
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/never-start": "true"});
+    world.create(&object);
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let arguments =
+        ["dbscale", "horizontal", "mg/db", "--replicas", "5", "--wait", "-o", "json", "-n", &world.namespace];
+    let mut command = World::command(&arguments);
+    let running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    world.until("mongodbopsrequests", ".items[0].spec.type", "HorizontalScaling");
+    let sent = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let output = running.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let name = told["ops_request_name"].as_str().unwrap();
+    assert_eq!(world.value(&format!("mongodbopsrequest/{name}"), ".spec.horizontalScaling.replicas"), "5");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains(&format!("interrupted: {name} is still Pending; it goes on in the cluster")), "{stderr}");
 }
