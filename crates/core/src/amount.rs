@@ -1,5 +1,7 @@
 //! Amounts as documents hold them: a quantity that may be unreadable, and a container's `resources`.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value};
 
 use crate::quantity::{Quantity, QuantityError};
@@ -48,17 +50,20 @@ impl Written {
     }
 }
 
-/// One amount of a container's resources as it stands in the document; nothing is read or copied before it is asked for.
+/// One amount of a container's resources as it stands in the document.
 #[derive(Debug, Clone, Copy)]
-pub struct Amount<'v>(&'v Value);
+pub struct Amount<'v> {
+    written: &'v Value,
+    value: &'v Result<Quantity, QuantityError>,
+}
 
-impl Amount<'_> {
+impl<'v> Amount<'v> {
     /// What it means.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn value(self) -> Result<Quantity, QuantityError> {
-        Quantity::from_json(self.0)
+    pub fn value(self) -> Result<Quantity, &'v QuantityError> {
+        self.value.as_ref().copied()
     }
 
     /// The quantity, where it is readable.
@@ -70,12 +75,12 @@ impl Amount<'_> {
     /// The text; a JSON number as its digits.
     #[must_use]
     pub fn text(self) -> String {
-        self.0.as_str().map_or_else(|| self.0.to_string(), str::to_owned)
+        self.written.as_str().map_or_else(|| self.written.to_string(), str::to_owned)
     }
 
     /// Whether both mean the same, or are the same unreadable text.
     fn same_as(self, other: Self) -> bool {
-        self.0 == other.0
+        self.written == other.written
             || match (self.quantity(), other.quantity()) {
                 (Some(mine), Some(theirs)) => mine == theirs,
                 _ => false,
@@ -113,26 +118,54 @@ impl Side {
 }
 
 /// A container's `resources` as it stands in a document: `{requests: {cpu, memory, …}, limits: {…}}`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ResourceSet(Value);
+#[derive(Debug, Clone, Default)]
+pub struct ResourceSet {
+    document: Value,
+    /// What the amounts of each side mean, in the document's order: a dozen rules ask, and each amount is read once.
+    read: OnceLock<[Vec<Result<Quantity, QuantityError>>; 2]>,
+}
+
+impl PartialEq for ResourceSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+}
+
+impl Eq for ResourceSet {}
 
 impl ResourceSet {
     /// Takes a `resources` object; anything else counts as empty.
     #[must_use]
     pub fn of(value: Option<&Value>) -> Self {
-        Self(value.filter(|v| v.is_object()).cloned().unwrap_or(Value::Null))
+        Self::made_of(value.filter(|v| v.is_object()).cloned().unwrap_or(Value::Null))
+    }
+
+    fn made_of(document: Value) -> Self {
+        Self { document, read: OnceLock::new() }
+    }
+
+    /// What one side holds, by name.
+    fn written(&self, side: Side) -> impl Iterator<Item = (&String, &Value)> {
+        let entries = self.document.get(side.field()).and_then(Value::as_object).into_iter().flatten();
+        entries.filter(|(_, value)| !value.is_null())
     }
 
     /// The amount of one resource.
     #[must_use]
     pub fn amount(&self, side: Side, name: &str) -> Option<Amount<'_>> {
-        self.0.get(side.field())?.get(name).filter(|v| !v.is_null()).map(Amount)
+        self.amounts(side).find(|(known, _)| *known == name).map(|(_, amount)| amount)
     }
 
     /// The amounts of one side, by name.
     pub fn amounts(&self, side: Side) -> impl Iterator<Item = (&str, Amount<'_>)> {
-        let entries = self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten();
-        entries.filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.as_str(), Amount(value)))
+        let read = self.read.get_or_init(|| {
+            Side::ALL.map(|side| self.written(side).map(|(_, written)| Quantity::from_json(written)).collect())
+        });
+        let meant = match side {
+            Side::Requests => &read[0],
+            Side::Limits => &read[1],
+        };
+        self.written(side).zip(meant).map(|((name, written), value)| (name.as_str(), Amount { written, value }))
     }
 
     /// The amount that sizes the container: its request, else its limit.
@@ -145,26 +178,26 @@ impl ResourceSet {
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Side::ALL.iter().all(|side| self.amounts(*side).next().is_none())
+        Side::ALL.iter().all(|side| self.written(*side).next().is_none())
     }
 
     /// The same with `name` set on both sides; everything else stays.
     #[must_use]
     pub fn with(&self, name: &str, amount: Quantity) -> Self {
-        let mut value = if self.0.is_object() { self.0.clone() } else { Value::Object(Map::new()) };
+        let mut value = if self.document.is_object() { self.document.clone() } else { Value::Object(Map::new()) };
         for side in Side::ALL {
             if !value[side.field()].is_object() {
                 value[side.field()] = Value::Object(Map::new());
             }
             value[side.field()][name] = Value::from(amount.to_string());
         }
-        Self(value)
+        Self::made_of(value)
     }
 
     /// The amounts of each resource that differs from `old` on one side or on both; a null where none does.
     #[must_use]
     pub fn changed_from(&self, old: &Self) -> Self {
-        if self.0 == old.0 {
+        if self == old {
             return Self::default();
         }
         let same = |name: &str| {
@@ -175,23 +208,22 @@ impl ResourceSet {
         };
         let mut changed = Value::Null;
         for side in Side::ALL {
-            let amounts = self.0.get(side.field()).and_then(Value::as_object).into_iter().flatten();
-            for (name, amount) in amounts.filter(|(name, _)| !same(name)) {
+            for (name, amount) in self.written(side).filter(|(name, _)| !same(name)) {
                 changed[side.field()][name] = amount.clone();
             }
         }
-        Self(changed)
+        Self::made_of(changed)
     }
 
     /// The same with `name` on neither side.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         for side in Side::ALL {
-            if let Some(amounts) = self.0.get_mut(side.field()).and_then(Value::as_object_mut) {
+            if let Some(amounts) = self.document.get_mut(side.field()).and_then(Value::as_object_mut) {
                 amounts.remove(name);
             }
         }
-        self
+        Self::made_of(self.document)
     }
 
     /// Whether both mean the same amounts, however they are spelled.
@@ -211,7 +243,7 @@ impl ResourceSet {
     /// The document.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        self.0.clone()
+        self.document.clone()
     }
 }
 

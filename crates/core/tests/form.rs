@@ -118,7 +118,7 @@ fn requests_are_read_by_the_form_that_kubedb_gave_them() {
         let mut faults = Faults { engine, found: Vec::new() };
         faults.head(spec);
         for stanza in STANZAS {
-            let (form, schema) = (engine.form.stanza(stanza), spec["properties"].get(stanza.field));
+            let (form, schema) = (engine.form().stanza(stanza), spec["properties"].get(stanza.field));
             let there = engine.types.iter().any(|t| t == stanza.ops_type);
             faults.check(form.is_some() == there, stanza.field, "a form without its type, or the other way round");
             if let (Some(form), Some(schema)) = (form, schema) {

@@ -1,5 +1,7 @@
 //! The form of `engines/<engine>.yaml`: names, topologies, components and where each keeps what.
 
+use std::sync::OnceLock;
+
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::Value;
@@ -57,9 +59,9 @@ pub struct Engine {
     /// Facts of a database object that a flag's predicate asks for, by name; each is true where all its tests hold.
     #[serde(default)]
     pub marks: IndexMap<String, Vec<When>>,
-    /// The scaling stanzas of the OpsRequest as one tree, made of all that stands above.
+    /// See [`Engine::form`].
     #[serde(skip)]
-    pub form: Form,
+    pub(super) form: OnceLock<Form>,
 }
 
 /// A field of the OpsRequest's scaling blocks that is no size of a component. Source: the engine's OpsRequest CRD.

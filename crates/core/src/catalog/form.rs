@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     fn stanza<'e>(engine: &'e Engine, stanza: &Stanza) -> &'e IndexMap<String, Node> {
-        match engine.form.stanza(stanza) {
+        match engine.form().stanza(stanza) {
             Some(Node::Block(fields)) => fields,
             other => panic!("{}: {other:?}", engine.name),
         }
@@ -218,6 +218,6 @@ mod tests {
     fn an_empty_block_has_no_mode_and_a_missing_stanza_no_form() {
         let catalog = Catalog::builtin();
         assert!(stanza(catalog.find("memcached").unwrap(), &VOLUME).is_empty());
-        assert!(catalog.find("pgbouncer").unwrap().form.stanza(&VOLUME).is_none());
+        assert!(catalog.find("pgbouncer").unwrap().form().stanza(&VOLUME).is_none());
     }
 }

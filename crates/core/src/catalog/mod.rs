@@ -59,7 +59,6 @@ impl Catalog {
                     storage.class = at.field("storageClassName");
                 }
             }
-            engine.form = Form::of(engine);
         }
         Ok(Self { engines })
     }
@@ -91,6 +90,11 @@ impl Catalog {
 }
 
 impl Engine {
+    /// The scaling stanzas of its OpsRequest as one tree, made of the catalog's data when it is first asked for.
+    pub fn form(&self) -> &Form {
+        self.form.get_or_init(|| Form::of(self))
+    }
+
     /// The kind of its OpsRequests: `MongoDBOpsRequest`.
     #[must_use]
     pub fn ops_kind(&self) -> String {

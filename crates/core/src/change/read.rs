@@ -107,7 +107,7 @@ impl<'v> Reader<'v> {
         let Some(value) = fields.get(stanza.field).filter(|v| !v.is_null()) else { return };
         self.read.request.stanzas.push(stanza);
         // A stanza that the engine does not have at all is told by other rules.
-        let Some(form) = self.engine.form.stanza(stanza) else { return };
+        let Some(form) = self.engine.form().stanza(stanza) else { return };
         if stanza.ops_type == ops_type {
             value.get("mode").and_then(Value::as_str).unwrap_or_default().clone_into(&mut self.read.request.mode);
         }

@@ -19,11 +19,13 @@ pub const RULE: Rule = Rule {
 
 fn check(case: &Case) -> Vec<Finding> {
     let Some(request) = case.change.request() else { return Vec::new() };
+    if !case.change.database.is_empty() {
+        return Vec::new();
+    }
     let path = format!("spec.{}", case.change.engine.reference);
     // Where the reference itself is missing or has another type, request/schema says so.
-    if !case.change.database.is_empty()
-        || request.faults.iter().any(|f| f.path.is_empty() || f.path == "spec" || f.path.starts_with(&path))
-    {
+    let told = |at: &str| at.is_empty() || at == "spec" || at.starts_with(&path);
+    if request.faults.iter().any(|fault| told(&fault.path)) {
         return Vec::new();
     }
     let message = format!("{path} names no database");

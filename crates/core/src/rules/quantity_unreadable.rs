@@ -31,7 +31,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 for side in Side::ALL {
                     for (name, amount) in set.amounts(side) {
                         if let Err(error) = amount.value() {
-                            findings.push(unreadable(&format!("{}.{}.{name}", wish.path, side.field()), &error));
+                            findings.push(unreadable(&format!("{}.{}.{name}", wish.path, side.field()), error));
                         }
                     }
                 }

@@ -24,7 +24,7 @@ fn check(case: &Case) -> Vec<Finding> {
     let Some(request) = change.request() else { return Vec::new() };
     let Some(named) = request.named_stanza().filter(|s| request.stanzas.contains(s)) else { return Vec::new() };
     // That the engine has no such stanza at all is told by engine/unsupported.
-    if request.filled.contains(&named) || change.engine.form.stanza(named).is_none() {
+    if request.filled.contains(&named) || change.engine.form().stanza(named).is_none() {
         return Vec::new();
     }
     let fields = fields(case, named);
