@@ -1,7 +1,6 @@
 //! Starts and stops a real control plane on loopback: etcd, kube-apiserver, kube-controller-manager, kube-scheduler.
 
 use std::fs::{self, File};
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -9,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
 use crate::assets;
@@ -26,7 +26,6 @@ pub struct ControlPlane {
     authority: Authority,
     children: Vec<(&'static str, Child)>,
     watchdog: Option<Child>,
-    keep_folder: bool,
 }
 
 impl ControlPlane {
@@ -47,7 +46,6 @@ impl ControlPlane {
             authority,
             children: Vec::new(),
             watchdog: None,
-            keep_folder: false,
         };
         plane.write_files()?;
         let etcd = format!("http://127.0.0.1:{client_port}");
@@ -118,14 +116,6 @@ impl ControlPlane {
         Ok(path)
     }
 
-    /// Leaves the processes running for good: the answer is their process ids. Whoever calls this ends them.
-    #[must_use]
-    pub fn detach(mut self) -> Vec<u32> {
-        end(&mut self.watchdog);
-        self.keep_folder = true;
-        std::mem::take(&mut self.children).into_iter().map(|(_, child)| child.id()).collect()
-    }
-
     fn path(&self, name: &str) -> String {
         self.folder.join(name).display().to_string()
     }
@@ -142,7 +132,7 @@ impl ControlPlane {
     }
 
     fn render_kubeconfig(&self, user: &str, pair: &Pair) -> String {
-        let encoded = |text: &str| base64(text.as_bytes());
+        let encoded = |text: &str| BASE64_STANDARD.encode(text);
         serde_json::json!({
             "apiVersion": "v1",
             "kind": "Config",
@@ -249,9 +239,7 @@ impl Drop for ControlPlane {
             let _ = child.kill();
             let _ = child.wait();
         }
-        if !self.keep_folder {
-            let _ = fs::remove_dir_all(&self.folder);
-        }
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -286,18 +274,4 @@ fn tail(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(15)..].join("\n")
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = Vec::new();
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = usize::try_from(group >> (18 - 6 * place) & 63).unwrap_or(0);
-            text.push(if place > chunk.len() { b'=' } else { ALPHABET[digit] });
-        }
-    }
-    let _ = text.flush();
-    String::from_utf8(text).unwrap_or_default()
 }
