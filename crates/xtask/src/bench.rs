@@ -41,11 +41,10 @@ pub fn plugin() -> Result<()> {
         .arg(&kubectl)
         .arg("./cmd/kubectl"))?;
     let dir = root.join("target/bench");
-    let _ = playground::down(&dir); // one that an interrupted run has left
-    playground::up(&dir, &["simulator".to_owned()])?;
+    let playground = playground::hold(&dir, &["simulator".to_owned()])?;
     let bench = Bench { plugin: root.join("target/release/kubectl-dbscale"), kubectl, dir: dir.canonicalize()? };
     let done = bench.all();
-    playground::down(&dir)?;
+    playground.end()?;
     done
 }
 

@@ -31,16 +31,16 @@ struct Demo<'d> {
 /// `picture` names an SVG file to write, with some of the commands and their output as a terminal shows them.
 pub fn run(keep: bool, picture: Option<&Path>) -> Result<()> {
     let dir = assets::workspace().join("target/demo");
-    let _ = playground::down(&dir); // one that an interrupted run has left
     say("A control plane on this machine: a real API server and scheduler, with KubeDB's operator simulated");
-    playground::up(&dir, &[])?;
+    let playground = playground::hold(&dir, &[])?;
     let mut demo = Demo { dir: &dir, checked: 0, film: String::new() };
     let done = demo.scenes();
     let film = std::mem::take(&mut demo.film);
     if keep {
+        playground.let_go()?;
         eprintln!("\nIt keeps running. End it with: cargo xtask down --dir {}", dir.display());
     } else {
-        playground::down(&dir)?;
+        playground.end()?;
     }
     done?;
     if let Some(file) = picture {

@@ -5,6 +5,7 @@ mod bench_lint;
 mod demo;
 mod docs;
 mod playground;
+mod process;
 mod suite;
 mod targets;
 

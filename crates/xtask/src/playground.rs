@@ -1,37 +1,104 @@
-//! `up` and `down`: a control plane that outlives the command that started it.
+//! `up` and `down`: a control plane that outlives the command that started it; and one that does not.
 //!
-//! `up` starts this program again in the background (`serve`), which holds the control plane and the simulator in one
-//! process; `down` asks that process to end, and it takes everything with it.
+//! This program is started again in the background (`serve`), and holds the control plane and the simulator in one process,
+//! which takes everything with it when it ends. It ends when `down` asks it to, and as long as the command that started it
+//! has not let it go, it also ends with that command, in whatever way that ends: it reads from a pipe which breaks then.
 
 use std::fs;
+use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use dbscale_testbed::assets;
 use dbscale_testbed::playground::Playground;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::process::Process;
 
 /// How long everything may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
-/// Starts a playground and returns when it is ready.
+/// A playground that ends with its holder, also where that panics or is killed.
+pub struct Held {
+    dir: PathBuf,
+    serve: Child,
+    /// The pipe that tells the background process of its holder's end; `None` once it was let go.
+    pipe: Option<ChildStdin>,
+    /// How long it took to be ready, without what had to be built before.
+    ready_after: Duration,
+}
+
+impl Held {
+    /// Ends it and removes its folder.
+    pub fn end(mut self) -> Result<()> {
+        self.close()
+    }
+
+    /// Lets it run on by itself, until [`down`].
+    pub fn let_go(mut self) -> Result<()> {
+        let mut pipe = self.pipe.take().context("it was let go already")?;
+        pipe.write_all(b"\n").context("the background process has ended")
+    }
+
+    fn close(&mut self) -> Result<()> {
+        drop(self.pipe.take());
+        if let Some(process) = Process::of(self.serve.id()) {
+            process.wait()?;
+        }
+        self.serve.wait()?;
+        remove(&self.dir)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.pipe.is_some()
+            && let Err(error) = self.close()
+        {
+            eprintln!("warning: {error:#}");
+        }
+    }
+}
+
+/// Starts a playground that runs on when this command has ended.
 pub fn up(dir: &Path, without: &[String]) -> Result<()> {
+    let playground = start(dir, without)?;
+    let (dir, seconds) = (playground.dir.display().to_string(), playground.ready_after.as_secs_f32());
+    playground.let_go()?;
+    eprintln!("ready after {seconds:.0} s: export KUBECONFIG={dir}/kubeconfig PATH={dir}/bin:$PATH");
+    Ok(())
+}
+
+/// Starts a playground for one command, in place of one that an earlier run has left there.
+pub fn hold(dir: &Path, without: &[String]) -> Result<Held> {
+    if dir.join("pid").exists() {
+        down(dir)?;
+    }
+    start(dir, without)
+}
+
+/// Starts a playground and returns when it is ready.
+fn start(dir: &Path, without: &[String]) -> Result<Held> {
     if let Some(unknown) = without.iter().find(|w| !["simulator", "webhook", "controller"].contains(&w.as_str())) {
         bail!("--without {unknown}: the parts are simulator, webhook, controller");
     }
     if dir.join("pid").exists() {
         bail!("{} is in use; end it first: cargo xtask down --dir {}", dir.display(), dir.display());
     }
+    // The folder is removed in the end, with all that is in it.
+    if fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
+        bail!("{} holds other files; name an empty or a new folder with --dir", dir.display());
+    }
     let tools = assets::find_or_build()?; // here, so that its words are seen
     build_plugin()?;
     fs::create_dir_all(dir.join("bin"))?;
     let dir = dir.canonicalize()?;
     for (name, from) in [("kubectl", tools.join("kubectl")), ("kubectl-dbscale", plugin())] {
-        let link = dir.join("bin").join(name);
-        let _ = fs::remove_file(&link); // a stale link of an earlier run
-        std::os::unix::fs::symlink(from.canonicalize()?, link)?;
+        std::os::unix::fs::symlink(from.canonicalize()?, dir.join("bin").join(name))?;
     }
     let log = fs::File::create(dir.join("serve.log"))?;
     let mut serve = Command::new(std::env::current_exe()?);
@@ -39,66 +106,124 @@ pub fn up(dir: &Path, without: &[String]) -> Result<()> {
         .arg("serve")
         .arg("--dir")
         .arg(&dir)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
+        // Its own group: an interrupt on the terminal reaches the holder alone, whose end then reaches it.
         .process_group(0);
     if without.iter().any(|w| w == "simulator") {
         serve.arg("--without-simulator");
     }
-    let mut child = serve.spawn().context("could not start the background process")?;
-    fs::write(dir.join("pid"), child.id().to_string())?;
+    let mut serve = serve.spawn().context("could not start the background process")?;
+    let pipe = serve.stdin.take();
+    let mut held = Held { dir, serve, pipe, ready_after: Duration::ZERO };
+    if let Some(process) = Process::of(held.serve.id()) {
+        process.record(&held.dir.join("pid"))?;
+    }
     let began = Instant::now();
-    while !dir.join("ready").exists() {
-        let ended = child.try_wait()?;
-        if ended.is_some() || began.elapsed() > READY_WITHIN {
-            let _ = child.kill();
-            let log = fs::read_to_string(dir.join("serve.log")).unwrap_or_default();
-            let _ = fs::remove_file(dir.join("pid"));
+    while !held.dir.join("ready").exists() {
+        if held.serve.try_wait()?.is_some() || began.elapsed() > READY_WITHIN {
+            let log = fs::read_to_string(held.dir.join("serve.log")).unwrap_or_default();
             bail!("the playground did not start:\n{log}");
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    eprintln!(
-        "ready after {:.0} s: export KUBECONFIG={}/kubeconfig PATH={}/bin:$PATH",
-        began.elapsed().as_secs_f32(),
-        dir.display(),
-        dir.display()
-    );
-    Ok(())
+    held.ready_after = began.elapsed();
+    Ok(held)
 }
 
 /// Ends a playground and removes its folder.
 pub fn down(dir: &Path) -> Result<()> {
-    let pid = fs::read_to_string(dir.join("pid")).with_context(|| format!("nothing runs in {}", dir.display()))?;
-    let status = Command::new("kill").arg("-TERM").arg(pid.trim()).status().context("could not run kill")?;
-    let began = Instant::now();
-    while status.success() && Path::new("/proc").join(pid.trim()).exists() && began.elapsed() < Duration::from_secs(30)
-    {
-        std::thread::sleep(Duration::from_millis(50));
+    let record = dir.join("pid");
+    if !record.exists() {
+        bail!("nothing runs in {}", dir.display());
     }
-    fs::remove_dir_all(dir).with_context(|| format!("could not remove {}", dir.display()))?;
-    Ok(())
+    let process = Process::recorded(&record)?;
+    if !process.lives() {
+        eprintln!("what ran in {} has ended already", dir.display());
+    }
+    // The folder stays as long as the process lives: its record is the only way to find it again.
+    process.end()?;
+    remove(dir)
 }
 
-/// Runs a playground until it is asked to end.
+fn remove(dir: &Path) -> Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("could not remove {}", dir.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Why a playground ends.
+enum End {
+    /// By a signal; whoever sent it removes the folder.
+    Asked,
+    /// Its holder has ended.
+    Abandoned,
+}
+
+/// Runs a playground until it is asked to end, or until its holder ends.
 #[tokio::main]
 pub async fn serve(dir: &Path, with_simulator: bool) -> Result<()> {
-    let mut term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let end = end()?;
+    tokio::pin!(end);
     let plane = dir.join("plane");
-    let playground = tokio::select! {
-        started = Playground::start(&plane, with_simulator) => started?,
-        _ = term.recv() => return Ok(()),
+    let started = tokio::select! {
+        started = Playground::start(&plane, with_simulator) => Ok(started?),
+        end = &mut end => Err(end),
     };
-    fs::copy(playground.plane.kubeconfig(), dir.join("kubeconfig"))?;
-    fs::write(dir.join("origin"), format!("{:?}", playground.origin))?;
-    fs::write(dir.join("ready"), "")?;
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    let end = match started {
+        Ok(playground) => {
+            fs::copy(playground.plane.kubeconfig(), dir.join("kubeconfig"))?;
+            fs::write(dir.join("origin"), format!("{:?}", playground.origin))?;
+            fs::write(dir.join("ready"), "")?;
+            let end = end.await;
+            drop(playground);
+            end
+        }
+        Err(end) => end,
+    };
+    match end {
+        End::Asked => Ok(()),
+        End::Abandoned => remove(dir),
     }
-    drop(playground);
-    Ok(())
+}
+
+/// Waits for the end of a playground; signals are noticed from now on.
+fn end() -> Result<impl Future<Output = End>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let abandoned = abandoned();
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => End::Asked,
+            _ = interrupt.recv() => End::Asked,
+            () = abandoned => End::Abandoned,
+        }
+    })
+}
+
+/// Waits until the pipe breaks that the holder has; for ever, where the holder lets go before.
+fn abandoned() -> impl Future<Output = ()> {
+    let (tell, told) = oneshot::channel();
+    // A thread of its own: the runtime would wait at its end for a read that it had begun.
+    std::thread::spawn(move || {
+        if broke(std::io::stdin()) {
+            let _ = tell.send(()); // nobody listens where the playground has ended already
+        }
+    });
+    async move {
+        if told.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Whether a pipe ends before anything comes out of it.
+fn broke(mut pipe: impl Read) -> bool {
+    pipe.read_exact(&mut [0]).is_err()
 }
 
 /// Builds the plugin as it is shipped, but for the optimiser.
@@ -107,6 +232,58 @@ pub fn build_plugin() -> Result<()> {
     if status.success() { Ok(()) } else { bail!("the plugin could not be built") }
 }
 
-fn plugin() -> std::path::PathBuf {
+fn plugin() -> PathBuf {
     assets::workspace().join("target/debug/kubectl-dbscale")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::tests::{predecessor, sleeper};
+
+    #[test]
+    fn down_lets_a_process_alone_that_it_has_not_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("playground");
+        fs::create_dir(&dir).unwrap();
+        let mut other = sleeper();
+        predecessor(&Process::of(other.id()).unwrap()).record(&dir.join("pid")).unwrap();
+        down(&dir).unwrap();
+        assert!(!dir.exists());
+        assert_eq!(other.try_wait().unwrap(), None);
+        drop(other.stdin.take());
+        assert!(other.wait().unwrap().success());
+    }
+
+    #[test]
+    fn down_ends_what_it_has_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join("playground");
+        fs::create_dir(&dir).unwrap();
+        let mut serve = sleeper();
+        Process::of(serve.id()).unwrap().record(&dir.join("pid")).unwrap();
+        down(&dir).unwrap();
+        assert!(!dir.exists());
+        assert!(!serve.wait().unwrap().success());
+        assert_eq!(down(&dir).unwrap_err().to_string(), format!("nothing runs in {}", dir.display()));
+    }
+
+    #[test]
+    fn a_folder_with_other_files_is_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("thesis"), "").unwrap();
+        let refused = start(folder.path(), &[]).err().unwrap();
+        assert!(refused.to_string().contains("holds other files"), "{refused}");
+    }
+
+    #[test]
+    fn a_pipe_that_breaks_is_told_from_one_that_lets_go() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        assert!(broke(reader));
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"\n").unwrap();
+        drop(writer);
+        assert!(!broke(reader));
+    }
 }

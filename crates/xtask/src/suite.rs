@@ -22,8 +22,7 @@ pub fn run() -> Result<()> {
     timed("other systems", targets::check)?;
 
     let dir = assets::workspace().join("target/playground");
-    let _ = playground::down(&dir); // one that an interrupted run has left
-    timed("control plane", || playground::up(&dir, &[]))?;
+    let playground = timed("control plane", || playground::hold(&dir, &[]))?;
     let tests = (|| {
         let origin = fs::read_to_string(dir.join("origin")).unwrap_or_default();
         eprintln!(
@@ -38,7 +37,7 @@ pub fn run() -> Result<()> {
         let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
         timed("end-to-end tests", || cargo(&["test", "--package", "dbscale-e2e"], &set))
     })();
-    playground::down(&dir)?;
+    playground.end()?;
     tests?;
     eprintln!("all steps passed in {:.0} s", all.elapsed().as_secs_f32());
     Ok(())
@@ -48,12 +47,12 @@ fn step(name: &str, arguments: &[&str]) -> Result<()> {
     timed(name, || cargo(arguments, &[]))
 }
 
-fn timed(name: &str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+fn timed<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");
     let began = Instant::now();
-    work().with_context(|| format!("step '{name}' failed"))?;
+    let done = work().with_context(|| format!("step '{name}' failed"))?;
     eprintln!("    {name}: {:.0} s", began.elapsed().as_secs_f32());
-    Ok(())
+    Ok(done)
 }
 
 fn cargo(arguments: &[&str], set: &[(&str, String)]) -> Result<()> {
