@@ -144,7 +144,7 @@ impl Cluster {
                 Ok(Ok(value)) => return Answer { value: Ok(value), maybe_acted },
                 Ok(Err(miss)) => miss,
                 Err(_) => {
-                    let message = format!("no answer from {} within {:?}", self.server, self.timeout);
+                    let message = format!("no answer from {} within {:.0?}", self.server, self.timeout);
                     let failure = ApiFailure { kind: Kind::Timeout, ..ApiFailure::unreachable(&call.name(), message) };
                     return Answer { value: Err(failure), maybe_acted: true };
                 }
