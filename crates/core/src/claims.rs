@@ -53,7 +53,8 @@ pub fn fill(
                     continue;
                 };
                 if selects(set, claim) {
-                    facts.claims.extend(fact(claim, &component, ordinal, set));
+                    let members = set.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+                    facts.claims.extend(fact(claim, &component, ordinal >= members));
                 } else {
                     warnings.push(format!(
                         "claim {} has the name of one of workload {set_name}, but not its labels; it is left alone",
@@ -82,8 +83,9 @@ fn selects(set: &Value, claim: &Value) -> bool {
     wanted.into_iter().flatten().all(|(key, value)| labels.and_then(|l| l.get(key)) == Some(value))
 }
 
-fn fact(claim: &Value, component: &str, ordinal: i64, set: &Value) -> Option<ClaimFact> {
-    let members = set.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+/// Reads a claim of a component; `None` where it asks for no readable size.
+#[must_use]
+pub fn fact(claim: &Value, component: &str, idle: bool) -> Option<ClaimFact> {
     Some(ClaimFact {
         name: text(claim, "/metadata/name").to_owned(),
         component: component.to_owned(),
@@ -91,7 +93,7 @@ fn fact(claim: &Value, component: &str, ordinal: i64, set: &Value) -> Option<Cla
         requested: amount(claim, "/spec/resources/requests/storage")?,
         capacity: amount(claim, "/status/capacity/storage"),
         failed: failure(claim),
-        idle: ordinal >= members,
+        idle,
     })
 }
 

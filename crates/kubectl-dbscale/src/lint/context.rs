@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use dbscale_core::amount::Written;
 use dbscale_core::catalog::Engine;
+use dbscale_core::claims;
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClaimFact, ClassFact, Facts, Known};
 use dbscale_core::ownership::{self, INSTANCE_LABEL, NAME_LABEL};
-use dbscale_core::quantity::Quantity;
 use dbscale_core::status::{Operation, Phase};
 use serde_json::Value;
 
@@ -40,11 +39,7 @@ pub struct Present {
 struct Claim {
     name: String,
     namespace: String,
-    labels: BTreeMap<String, String>,
-    class: Option<String>,
-    requested: Quantity,
-    capacity: Option<Quantity>,
-    failed: Option<String>,
+    object: Value,
 }
 
 impl Present {
@@ -84,20 +79,10 @@ impl Context {
         }
     }
 
-    /// Takes a claim; one without a readable size says nothing.
-    pub fn add_claim(&mut self, object: &Value) {
-        let amount = |pointer: &str| object.pointer(pointer).and_then(Written::of).and_then(|w| w.quantity());
-        let Some(requested) = amount("/spec/resources/requests/storage") else { return };
-        let labels = object.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
-        self.claims.push(Claim {
-            name: text(object, "/metadata/name"),
-            namespace: text(object, "/metadata/namespace"),
-            labels: labels.filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect(),
-            class: object.pointer("/spec/storageClassName").and_then(Value::as_str).map(str::to_owned),
-            requested,
-            capacity: amount("/status/capacity/storage"),
-            failed: dbscale_core::claims::failure(object),
-        });
+    /// Takes a claim.
+    pub fn add_claim(&mut self, object: Value) {
+        let name = text(&object, "/metadata/name");
+        self.claims.push(Claim { name, namespace: text(&object, "/metadata/namespace"), object });
     }
 
     /// The databases that are meant by a name; several where the files differ, or namespaces are left open.
@@ -153,56 +138,46 @@ impl Context {
         let of = |claim: &&Claim| {
             claim.name.contains(&database.name) && same_namespace(&claim.namespace, &database.namespace)
         };
-        let fact = |claim: &Claim| {
-            let component = component_of(present, claim)?;
-            Some(ClaimFact {
-                name: claim.name.clone(),
-                component,
-                class: claim.class.clone(),
-                requested: claim.requested,
-                capacity: claim.capacity,
-                failed: claim.failed.clone(),
-                idle: false, // which members there are is told by workloads, which are not among the files
-            })
-        };
-        self.claims.iter().filter(of).filter_map(fact).collect()
+        self.claims.iter().filter(of).filter_map(|claim| fact(present, claim)).collect()
     }
 }
 
-/// The only component that a claim fits by its name.
-fn component_of(present: &Present, claim: &Claim) -> Option<String> {
+/// A claim as one of the only component that it fits by its name.
+fn fact(present: &Present, claim: &Claim) -> Option<ClaimFact> {
     let Present { database, object, .. } = present;
     let mut fits: Vec<String> = Vec::new();
     for view in database.components.iter().filter(|c| !c.is_sidecar()) {
         let Some(pods) = &view.component.pods else { continue };
         let labels = ownership::base_labels(database.engine, Some(pods), object);
-        let belongs = |key: &str| claim.labels.get(key).is_none_or(|value| labels.get(key) == Some(value));
+        let belongs = |key: &str| {
+            let label = claim.object.get("metadata").and_then(|m| m.get("labels")?.get(key)?.as_str());
+            label.is_none_or(|label| labels.get(key).is_some_and(|ours| ours == label))
+        };
         if !(belongs(NAME_LABEL) && belongs(INSTANCE_LABEL)) {
             continue;
         }
         for place in &view.places {
-            let templates = ownership::claim_templates(pods, object, place.item.as_deref());
-            let workloads = templates.iter().filter_map(|t| workload_of(&claim.name, t));
             let ours = |set: &str| {
                 let found = ownership::components_of(database, object, set);
                 found.iter().any(|w| w.component == view.key && w.item == place.item)
             };
-            if workloads.into_iter().any(ours) {
+            let templates = ownership::claim_templates(pods, object, place.item.as_deref());
+            if templates.iter().filter_map(|template| workload_of(&claim.name, template)).any(ours) {
                 fits.push(view.name());
             }
         }
     }
-    fits.dedup();
     match fits.as_slice() {
-        [only] => Some(only.clone()),
+        // Which members there are is told by workloads, which are not among the files.
+        [component] => claims::fact(&claim.object, component, false),
         _ => None,
     }
 }
 
 /// `my-db-shard0` of `datadir-my-db-shard0-2`.
 fn workload_of<'c>(claim: &'c str, template: &str) -> Option<&'c str> {
-    let (workload, ordinal) = claim.strip_prefix(template)?.strip_prefix('-')?.rsplit_once('-')?;
-    ordinal.bytes().all(|b| b.is_ascii_digit()).then_some(workload)
+    let (workload, _) = claim.strip_prefix(template)?.strip_prefix('-')?.rsplit_once('-')?;
+    ownership::claim_ordinal(claim, template, workload).map(|_| workload)
 }
 
 /// Whether two namespaces may be the same; one that is left open is whatever `kubectl -n` makes of it.

@@ -197,7 +197,7 @@ impl Linter {
                 Subject::Other
             }
             Role::Claim => {
-                files.add_claim(&value);
+                files.add_claim(value);
                 Subject::Other
             }
             Role::Other => Subject::Other,

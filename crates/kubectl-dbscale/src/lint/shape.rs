@@ -13,7 +13,8 @@ use serde_json::Value;
 pub fn faults(engine: &Engine, object: &Value) -> Vec<Finding> {
     match object.get("spec") {
         Some(spec) if spec.is_object() => counts(engine).into_iter().flat_map(|at| of_count(at, object)).collect(),
-        None | Some(Value::Null) => vec![fault("spec", "spec is missing".to_owned())],
+        // A patch of labels alone, as kustomize takes it, asks for nothing.
+        None | Some(Value::Null) => Vec::new(),
         Some(other) => vec![fault("spec", format!("spec is {}, not an object", word(other)))],
     }
 }
@@ -72,7 +73,7 @@ mod tests {
     #[case::too_large("mongodb", json!({"replicas": 3_000_000_000_u64}), &["spec.replicas"])]
     #[case::in_a_shard("mongodb", json!({"shardTopology": {"shard": {"shards": [], "replicas": 3}}}), &["spec.shardTopology.shard.shards"])]
     #[case::in_a_list("postgres", json!({"readReplicas": [{"name": "a", "replicas": 1}, {"name": "b", "replicas": "2"}]}), &["spec.readReplicas[name=b].replicas"])]
-    #[case::no_spec("mongodb", Value::Null, &["spec"])]
+    #[case::no_spec("mongodb", Value::Null, &[])]
     #[case::a_list("mongodb", json!([]), &["spec"])]
     fn shapes(#[case] engine: &str, #[case] spec: Value, #[case] paths: &[&str]) {
         let found = faults(Catalog::builtin().find(engine).unwrap(), &json!({"spec": spec}));
