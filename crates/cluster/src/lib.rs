@@ -9,6 +9,7 @@ mod kubeconfig;
 #[cfg(test)]
 mod mock;
 pub mod read;
+pub mod trim;
 
 pub use call::{Call, Cluster};
 pub use error::{ApiFailure, Kind};

@@ -329,6 +329,11 @@ const TRACKERS: [(&str, &str, &str); 4] = [
     ("labels", "helm.toolkit.fluxcd.io/name", "Flux"),
 ];
 
+/// Where the marks of GitOps tools are: (`labels` or `annotations`, the key).
+pub fn tracking_marks() -> impl Iterator<Item = (&'static str, &'static str)> {
+    TRACKERS.iter().map(|(part, key, _)| (*part, *key))
+}
+
 fn tracker_of(object: &Value) -> Option<String> {
     TRACKERS.iter().find_map(|(part, key, tool)| {
         let mark = object.get("metadata")?.get(part)?.get(key)?.as_str()?;

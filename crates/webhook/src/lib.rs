@@ -1,0 +1,3 @@
+//! The admission webhook: whatever tool asks, a wrong scaling never reaches KubeDB.
+
+pub mod review;

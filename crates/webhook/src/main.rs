@@ -1,0 +1,3 @@
+//! The admission webhook's program.
+
+fn main() {}
