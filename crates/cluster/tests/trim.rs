@@ -92,7 +92,7 @@ fn every_place_of_the_catalog_is_kept() {
             }
             for topology in &engine.topologies {
                 assert!(reads_alike(&object), "{}", engine.name);
-                for when in &topology.when {
+                for when in topology.when.iter().chain(engine.marks.values().flatten()) {
                     make(&mut object, when);
                 }
             }
@@ -123,6 +123,7 @@ fn make(object: &mut Value, when: &dbscale_core::catalog::When) {
         When::Present { present } if present.get(object).is_none() => present.set(object, json!({"x": 1})),
         When::Absent { absent } if absent.get(object).is_some() => absent.set(object, Value::Null),
         When::Is { at, is, .. } => at.set(object, json!(is)),
+        When::AtMost { at, at_most } => at.set(object, json!(at_most + 1)),
         When::Present { .. } | When::Absent { .. } => {}
     }
 }

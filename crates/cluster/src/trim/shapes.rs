@@ -81,7 +81,7 @@ fn operation() -> Keep {
 
 fn database(engine: &Engine) -> Keep {
     let mut keep = common();
-    for when in engine.topologies.iter().flat_map(|t| &t.when) {
+    for when in engine.topologies.iter().flat_map(|t| &t.when).chain(engine.marks.values().flatten()) {
         test(&mut keep, when);
     }
     for component in engine.components.values() {
@@ -92,9 +92,9 @@ fn database(engine: &Engine) -> Keep {
             of_count(&mut keep, count);
         }
         if let Some(storage) = &component.storage {
-            if let Some(claim) = &storage.at {
-                keep.all(&claim.field("resources").field("requests").field("storage"));
-                keep.all(&claim.field("storageClassName"));
+            if storage.at.is_some() {
+                keep.all(&storage.size);
+                keep.all(&storage.class);
             }
             if let Some(kind) = &storage.kind {
                 keep.all(kind);
@@ -112,7 +112,11 @@ fn of_count(keep: &mut Keep, count: &Count) {
     if let Some(at) = &count.at {
         keep.all(at);
     }
-    for when in count.min_when.iter().flat_map(|m| &m.when) {
+    if let Some(above) = &count.above {
+        keep.all(&above.at);
+    }
+    let least = count.min_when.iter().flat_map(|m| &m.when);
+    for when in least.chain(count.votes.iter().flat_map(|v| &v.when)) {
         test(keep, when);
     }
 }
@@ -121,6 +125,7 @@ fn test(keep: &mut Keep, when: &When) {
     match when {
         When::Present { present } => keep.mark(present),
         When::Absent { absent } => keep.mark(absent),
+        When::AtMost { at, .. } => keep.all(at),
         When::Is { at, or_absent, .. } => {
             keep.all(at);
             if let Some(absent) = or_absent {

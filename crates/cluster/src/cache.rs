@@ -1,0 +1,391 @@
+//! What is known of a cluster's databases, OpsRequests, storage classes and namespaces: trimmed views, fed by watches
+//! ([`crate::watch`]).
+//!
+//! A database is kept as the text of its trimmed object, some hundred bytes; the typed view is five times as large, and is
+//! made again where it is asked for. Of OpsRequests the active ones are kept, and the finished ones for ten minutes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use dbscale_core::catalog::{Catalog, Engine};
+use dbscale_core::facts::{ClassFact, Known};
+use dbscale_core::status::Operation;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::trim::shapes::Role;
+
+/// For how many seconds a finished OpsRequest is remembered: KubeDB writes what it has done at the end, and a write may be late.
+pub const REMEMBERED_S: i64 = 600;
+
+/// An OpsRequest that is known.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    /// What rules look at.
+    pub operation: Operation,
+    /// Its spec, as JSON.
+    spec: Box<[u8]>,
+    /// When it ended, in Unix seconds.
+    ended_s: Option<i64>,
+    /// When it was let in, in Unix milliseconds, where no watch has told of it yet.
+    pub admitted_ms: Option<i64>,
+}
+
+impl Seen {
+    /// Reads an OpsRequest; one that has ended and does not say when has ended at `now`.
+    #[must_use]
+    pub fn of(object: &Value, engine: &Engine, now: Timestamp) -> Self {
+        let operation = Operation::of(object, &engine.reference);
+        let ended_s = operation.phase.is_finished().then(|| ended(object).unwrap_or(now).as_second());
+        let spec = object.get("spec").map(Value::to_string).unwrap_or_default().into_bytes().into();
+        Self { operation, spec, ended_s, admitted_ms: None }
+    }
+
+    /// Its spec.
+    #[must_use]
+    pub fn spec(&self) -> Value {
+        serde_json::from_slice(&self.spec).unwrap_or_default()
+    }
+
+    /// Whether it is active, or has ended less than [`REMEMBERED_S`] ago.
+    #[must_use]
+    pub fn counts(&self, now: Timestamp) -> bool {
+        self.ended_s.is_none_or(|ended| now.as_second() - ended < REMEMBERED_S)
+    }
+}
+
+/// The latest change of its conditions.
+fn ended(object: &Value) -> Option<Timestamp> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    conditions.iter().filter_map(|c| c.get("lastTransitionTime")?.as_str()?.parse().ok()).max()
+}
+
+/// One kind of objects, by `<namespace>/<name>`.
+#[derive(Debug)]
+struct Store<T> {
+    items: HashMap<Box<str>, T>,
+    /// A new list that is not complete yet.
+    filling: Option<HashMap<Box<str>, T>>,
+    state: State,
+}
+
+/// How far a kind is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    /// The server does not have it.
+    Absent,
+    /// It is being read, or cannot be, for a reason.
+    Waiting(String),
+    /// All of it is known.
+    Synced,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self { items: HashMap::new(), filling: None, state: State::Absent }
+    }
+}
+
+impl<T> Store<T> {
+    /// Where changes go: into the list that is being filled, else into the one in use.
+    fn open(&mut self) -> &mut HashMap<Box<str>, T> {
+        self.filling.as_mut().unwrap_or(&mut self.items)
+    }
+
+    fn finish(&mut self) {
+        if let Some(filled) = self.filling.take() {
+            self.items = filled;
+        }
+        self.items.shrink_to_fit();
+        self.state = State::Synced;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Kinds {
+    databases: Store<Box<[u8]>>,
+    /// By their database; the objects' own names are in them.
+    operations: Store<Vec<Seen>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    engines: HashMap<&'static str, Kinds>,
+    classes: Store<ClassFact>,
+    lenient: Store<()>,
+    /// The kinds whose watch is broken, since when (Unix seconds).
+    broken: BTreeMap<String, i64>,
+}
+
+/// What is known of a cluster. Reads never wait for the network.
+#[derive(Debug, Default)]
+pub struct Cache(Mutex<Inner>);
+
+/// What a watch is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// An engine's databases or OpsRequests.
+    Engine(&'static str, Role),
+    /// Storage classes.
+    Classes,
+    /// Namespaces whose refusals are warnings.
+    Lenient,
+}
+
+impl Topic {
+    /// In words: `mongodb databases`.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Engine(engine, Role::Database) => format!("{engine} databases"),
+            Self::Engine(engine, Role::Operation) => format!("{engine} OpsRequests"),
+            Self::Classes => "storage classes".to_owned(),
+            Self::Lenient => "namespaces".to_owned(),
+        }
+    }
+}
+
+/// A change that a watch tells.
+#[derive(Debug)]
+pub enum Event<'v> {
+    /// A new list begins.
+    Begin,
+    /// It is complete.
+    Complete,
+    /// An object is there, or has changed.
+    Apply(&'v Value),
+    /// An object is gone.
+    Delete(&'v Value),
+    /// The watch is broken; it will be tried again.
+    Broken(String),
+    /// The server does not have the kind any more.
+    Absent,
+}
+
+impl Cache {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what a watch tells.
+    pub fn tell(&self, topic: Topic, event: &Event<'_>, now: Timestamp) {
+        let mut inner = self.lock();
+        match event {
+            Event::Broken(_) => {
+                inner.broken.entry(topic.name()).or_insert(now.as_second());
+            }
+            _ => {
+                inner.broken.remove(&topic.name());
+            }
+        }
+        match topic {
+            Topic::Classes => feed(&mut inner.classes, event, |items, object, there| {
+                match class(object).filter(|_| there) {
+                    Some((name, fact)) => items.insert(name.into(), fact),
+                    None => items.remove(key(object).1.as_str()),
+                };
+            }),
+            Topic::Lenient => feed(&mut inner.lenient, event, |items, object, there| {
+                let (_, name) = key(object);
+                if there {
+                    items.insert(name.into(), ());
+                } else {
+                    items.remove(name.as_str());
+                }
+            }),
+            Topic::Engine(engine, Role::Database) => {
+                feed(&mut inner.engines.entry(engine).or_default().databases, event, |items, object, there| {
+                    let (namespace, name) = key(object);
+                    let key = joined(&namespace, &name);
+                    if there {
+                        items.insert(key, object.to_string().into_bytes().into());
+                    } else {
+                        items.remove(&key);
+                    }
+                });
+            }
+            Topic::Engine(engine, Role::Operation) => {
+                let Some(known) = Catalog::builtin().find(engine) else { return };
+                let store = &mut inner.engines.entry(engine).or_default().operations;
+                if matches!(event, Event::Complete)
+                    && let Some(filling) = &mut store.filling
+                {
+                    // What was let in while the list was read is not in it.
+                    for (key, seen) in &store.items {
+                        for seen in seen.iter().filter(|s| s.admitted_ms.is_some()) {
+                            let there = filling.entry(key.clone()).or_default();
+                            if there.iter().all(|t| t.operation.name != seen.operation.name) {
+                                there.push(seen.clone());
+                            }
+                        }
+                    }
+                }
+                feed(store, event, |items, object, there| {
+                    let seen = Seen::of(object, known, now);
+                    let key = joined(&key(object).0, &seen.operation.database);
+                    let others = items.entry(key.clone()).or_default();
+                    others.retain(|o| o.operation.name != seen.operation.name);
+                    if there && seen.counts(now) {
+                        others.push(seen);
+                    }
+                    if others.is_empty() {
+                        items.remove(&key);
+                    }
+                });
+            }
+        }
+    }
+
+    /// A database, trimmed; unknown where its kind is not read.
+    #[must_use]
+    pub fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Known<Value> {
+        let inner = self.lock();
+        let Some(store) = inner.engines.get(engine.name.as_str()).map(|k| &k.databases) else { return Known::Unknown };
+        match store.items.get(&*joined(namespace, name)) {
+            Some(text) => serde_json::from_slice(text).map_or(Known::Unknown, Known::Here),
+            None if store.state == State::Synced => Known::Missing,
+            None => Known::Unknown,
+        }
+    }
+
+    /// The OpsRequests of a database that are active or have ended a short while ago; `None` where they are not read.
+    #[must_use]
+    pub fn operations(&self, engine: &Engine, namespace: &str, name: &str, now: Timestamp) -> Option<Vec<Seen>> {
+        let inner = self.lock();
+        let store = &inner.engines.get(engine.name.as_str())?.operations;
+        if store.state != State::Synced {
+            return None;
+        }
+        let seen = store.items.get(&*joined(namespace, name));
+        Some(seen.into_iter().flatten().filter(|s| s.counts(now)).cloned().collect())
+    }
+
+    /// All storage classes; `None` where they are not read.
+    #[must_use]
+    pub fn classes(&self) -> Option<BTreeMap<String, ClassFact>> {
+        let inner = self.lock();
+        let classes = inner.classes.items.iter().map(|(name, fact)| (name.to_string(), fact.clone()));
+        (inner.classes.state == State::Synced).then(|| classes.collect())
+    }
+
+    /// Whether refusals are warnings in a namespace.
+    #[must_use]
+    pub fn is_lenient(&self, namespace: &str) -> bool {
+        self.lock().lenient.items.contains_key(namespace)
+    }
+
+    /// Remembers an OpsRequest that is let in, until a watch tells of it.
+    pub fn admit(&self, engine: &'static Engine, namespace: &str, object: &Value, now: Timestamp) {
+        let seen = Seen { admitted_ms: Some(now.as_millisecond()), ..Seen::of(object, engine, now) };
+        let mut inner = self.lock();
+        let store = &mut inner.engines.entry(engine.name.as_str()).or_default().operations;
+        let others = store.items.entry(joined(namespace, &seen.operation.database)).or_default();
+        if others.iter().all(|o| o.operation.name != seen.operation.name) {
+            others.push(seen);
+        }
+    }
+
+    /// Forgets an OpsRequest that was let in and never came to be.
+    pub fn retract(&self, engine: &Engine, namespace: &str, operation: &Operation) {
+        let mut inner = self.lock();
+        let Some(kinds) = inner.engines.get_mut(engine.name.as_str()) else { return };
+        if let Some(others) = kinds.operations.items.get_mut(&*joined(namespace, &operation.database)) {
+            others.retain(|o| o.admitted_ms.is_none() || o.operation.name != operation.name);
+        }
+    }
+
+    /// Forgets OpsRequests that ended too long ago, and those that were let in and never came to be.
+    pub fn forget(&self, now: Timestamp) {
+        let mut inner = self.lock();
+        for kinds in inner.engines.values_mut() {
+            kinds.operations.items.retain(|_, seen| {
+                let stale = |s: &Seen| s.admitted_ms.is_some_and(|at| now.as_millisecond() - at > 60_000);
+                seen.retain(|s| s.counts(now) && !stale(s));
+                !seen.is_empty()
+            });
+        }
+    }
+
+    /// What is not read yet, in words; empty where all is.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        let inner = self.lock();
+        let mut waiting = Vec::new();
+        let mut look = |topic: Topic, state: &State| {
+            if let State::Waiting(why) = state {
+                waiting.push(format!("{}: {why}", topic.name()));
+            }
+        };
+        look(Topic::Classes, &inner.classes.state);
+        look(Topic::Lenient, &inner.lenient.state);
+        for (engine, kinds) in &inner.engines {
+            look(Topic::Engine(engine, Role::Database), &kinds.databases.state);
+            look(Topic::Engine(engine, Role::Operation), &kinds.operations.state);
+        }
+        waiting.sort();
+        waiting
+    }
+
+    /// For how many seconds the longest-broken watch has been so; 0 where all are well.
+    #[must_use]
+    pub fn age_s(&self, now: Timestamp) -> i64 {
+        self.lock().broken.values().map(|since| now.as_second() - since).max().unwrap_or(0)
+    }
+
+    /// How many databases and OpsRequests are known.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        let inner = self.lock();
+        let operations = |k: &Kinds| k.operations.items.values().map(Vec::len).sum::<usize>();
+        inner.engines.values().fold((0, 0), |(d, o), k| (d + k.databases.items.len(), o + operations(k)))
+    }
+}
+
+/// Takes an event into a store; `put` writes one object, which is there or is gone.
+fn feed<T>(store: &mut Store<T>, event: &Event<'_>, put: impl FnOnce(&mut HashMap<Box<str>, T>, &Value, bool)) {
+    match event {
+        Event::Begin => {
+            store.filling = Some(HashMap::new());
+            if store.state != State::Synced {
+                store.state = State::Waiting("not read yet".to_owned());
+            }
+        }
+        Event::Complete => store.finish(),
+        Event::Apply(object) => put(store.open(), object, true),
+        Event::Delete(object) => put(store.open(), object, false),
+        Event::Broken(why) => {
+            if store.state != State::Synced {
+                store.state = State::Waiting(why.clone());
+            }
+        }
+        Event::Absent => *store = Store::default(),
+    }
+}
+
+/// Namespace and name of an object.
+fn key(object: &Value) -> (String, String) {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    (text("/metadata/namespace"), text("/metadata/name"))
+}
+
+fn joined(namespace: &str, name: &str) -> Box<str> {
+    // A slash is in no name.
+    format!("{namespace}/{name}").into()
+}
+
+/// A storage class, by its name.
+#[must_use]
+pub fn class(object: &Value) -> Option<(String, ClassFact)> {
+    let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
+    let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
+    let annotations = object.get("metadata").and_then(|m| m.get("annotations"));
+    let default = annotations.and_then(|a| a.get(DEFAULT_CLASS)?.as_str()) == Some("true");
+    Some((name, ClassFact { expands, default }))
+}
+
+/// The annotation of the cluster's default storage class.
+pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
+#[cfg(test)]
+#[path = "cache_tests.rs"]
+mod tests;
