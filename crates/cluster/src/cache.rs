@@ -18,6 +18,10 @@ use crate::trim::shapes::Role;
 /// For how many seconds a finished OpsRequest is remembered: KubeDB writes what it has done at the end, and a write may be late.
 pub const REMEMBERED_S: i64 = 600;
 
+/// A watch that is broken says so at least this often; one that has been silent for longer is well again, for nothing else
+/// tells of a watch that was taken up where it had broken off.
+const QUIET_S: i64 = 90;
+
 /// An OpsRequest that is known.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -113,8 +117,8 @@ struct Inner {
     engines: HashMap<&'static str, Kinds>,
     classes: Store<ClassFact>,
     lenient: Store<()>,
-    /// The kinds whose watch is broken, since when (Unix seconds).
-    broken: BTreeMap<String, i64>,
+    /// The first and the last error of each watch that is broken (Unix seconds).
+    broken: HashMap<Topic, (i64, i64)>,
 }
 
 /// What is known of a cluster. Reads never wait for the network.
@@ -170,13 +174,12 @@ impl Cache {
     /// Takes in what a watch tells.
     pub fn tell(&self, topic: Topic, event: &Event<'_>, now: Timestamp) {
         let mut inner = self.lock();
-        match event {
-            Event::Broken(_) => {
-                inner.broken.entry(topic.name()).or_insert(now.as_second());
-            }
-            _ => {
-                inner.broken.remove(&topic.name());
-            }
+        if matches!(event, Event::Broken(_)) {
+            let (first, last) = inner.broken.get(&topic).copied().unwrap_or((0, i64::MIN));
+            let first = if now.as_second().saturating_sub(last) > QUIET_S { now.as_second() } else { first };
+            inner.broken.insert(topic, (first, now.as_second()));
+        } else {
+            inner.broken.remove(&topic);
         }
         match topic {
             Topic::Classes => feed(&mut inner.classes, event, |items, object, there| {
@@ -329,7 +332,10 @@ impl Cache {
     /// For how many seconds the longest-broken watch has been so; 0 where all are well.
     #[must_use]
     pub fn age_s(&self, now: Timestamp) -> i64 {
-        self.lock().broken.values().map(|since| now.as_second() - since).max().unwrap_or(0)
+        let inner = self.lock();
+        let now = now.as_second();
+        let broken = inner.broken.values().filter(|(_, last)| now - last <= QUIET_S);
+        broken.map(|(first, _)| now - first).max().unwrap_or(0)
     }
 
     /// How many databases and OpsRequests are known.

@@ -56,7 +56,8 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
         cache.tell(DATABASES, &event, at(0));
     }
     cache.tell(DATABASES, &Event::Broken("gone".to_owned()), at(5));
-    assert_eq!(cache.age_s(at(12)), 7);
+    cache.tell(DATABASES, &Event::Broken("still".to_owned()), at(10));
+    assert_eq!((cache.age_s(at(12)), cache.age_s(at(101))), (7, 0));
     cache.tell(DATABASES, &Event::Begin, at(20));
     cache.tell(DATABASES, &Event::Apply(&database("new")), at(20));
     assert!(here("old") && !here("new"));

@@ -11,6 +11,8 @@ mod kubeconfig;
 mod mock;
 pub mod read;
 pub mod trim;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 pub use call::{Call, Cluster};
 pub use error::{ApiFailure, Kind};

@@ -1,0 +1,304 @@
+//! Keeps a [`Cache`]: finds out which of KubeDB's kinds the server has, and watches each. Objects are trimmed while they are
+//! read, so that a list of thousands never stands in memory as it came.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP, OPS_VERSION, Pointer};
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::{ApiResource, DynamicResourceScope, GroupVersionKind};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Resource};
+use serde::de::{DeserializeSeed as _, Deserializer};
+use serde_json::Value;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::cache::{Cache, DEFAULT_CLASS, Event, Topic};
+use crate::call::{Call, Cluster};
+use crate::error::{ApiFailure, Kind};
+use crate::trim::shapes::{Role, any_database, any_operation};
+use crate::trim::{Budget, Keep};
+
+/// How often to look for kinds that have come or gone since.
+const DISCOVER: Duration = Duration::from_secs(10);
+
+/// Objects of one page of a list: some megabytes at most, since databases have some 20 KB as they come.
+const PAGE: u32 = 100;
+
+/// How many values of one object are kept.
+const MOST_VALUES: u32 = 20_000;
+
+/// The namespaces whose refusals are warnings.
+const LENIENT: &str = "dbscale.dev/enforcement=warn";
+
+/// Watches all that a [`Cache`] holds.
+pub struct Watches {
+    cluster: Cluster,
+    cache: Arc<Cache>,
+    /// Told whenever a kind has been read as a whole, or cannot be.
+    pub changed: Arc<Notify>,
+}
+
+impl Watches {
+    /// Watches `cluster` for `cache`, once [`Watches::run`] is.
+    #[must_use]
+    pub fn new(cluster: Cluster, cache: Arc<Cache>) -> Self {
+        Self { cluster, cache, changed: Arc::default() }
+    }
+
+    /// Watches, for ever. `discovered` is called when the kinds have been found out for the first time.
+    pub async fn run(self, discovered: impl FnOnce()) {
+        let mut discovered = Some(discovered);
+        let mut tasks = JoinSet::new();
+        let mut watched: HashMap<Topic, (String, AbortHandle)> = HashMap::new();
+        let mut tick = tokio::time::interval(DISCOVER);
+        loop {
+            tick.tick().await;
+            let installed = match self.installed().await {
+                Ok(installed) => installed,
+                Err(failure) => {
+                    tracing::warn!(%failure, "the API server does not say what is installed; asking again");
+                    continue;
+                }
+            };
+            watched.retain(|topic, (version, task)| {
+                let there = installed.iter().any(|(t, resource)| t == topic && resource.api_version == *version);
+                if !there {
+                    tracing::info!(topic = topic.name(), "no longer served");
+                    task.abort();
+                    self.cache.tell(*topic, &Event::Absent, Timestamp::now());
+                }
+                there
+            });
+            for (topic, resource) in installed {
+                if let std::collections::hash_map::Entry::Vacant(entry) = watched.entry(topic) {
+                    let version = resource.api_version.clone();
+                    // Here, not in the task: nobody may find that all is read before the task has run.
+                    self.cache.tell(topic, &Event::Begin, Timestamp::now());
+                    entry.insert((version, tasks.spawn(self.watch(topic, resource))));
+                }
+            }
+            if let Some(discovered) = discovered.take() {
+                discovered();
+                self.changed.notify_one();
+            }
+            self.cache.forget(Timestamp::now());
+        }
+    }
+
+    /// What there is to watch: storage classes, namespaces, and the kinds of KubeDB that the server has, each in the first
+    /// of its versions that is served.
+    async fn installed(&self) -> Result<Vec<(Topic, ApiResource)>, ApiFailure> {
+        let resource = |group: &str, version: &str, kind: &str, plural: &str| {
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+        };
+        let mut installed = vec![
+            (Topic::Classes, resource("storage.k8s.io", "v1", "StorageClass", "storageclasses")),
+            (Topic::Lenient, resource("", "v1", "Namespace", "namespaces")),
+        ];
+        let mut versions: Vec<&str> =
+            Catalog::builtin().engines().flat_map(|e| &e.versions).map(String::as_str).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let mut served: Vec<(&str, String)> = Vec::new();
+        for version in versions {
+            served.extend(self.served(DATABASE_GROUP, version).await?.into_iter().map(|plural| (version, plural)));
+        }
+        let operations = self.served(OPS_GROUP, OPS_VERSION).await?;
+        for engine in Catalog::builtin().engines() {
+            let is = |version: &str| served.iter().any(|(v, plural)| *v == version && *plural == engine.plural);
+            if let Some(version) = engine.versions.iter().find(|v| is(v)) {
+                let databases = resource(DATABASE_GROUP, version, &engine.kind, &engine.plural);
+                installed.push((Topic::Engine(&engine.name, Role::Database), databases));
+            }
+            if operations.contains(&engine.ops_plural()) {
+                let operations = resource(OPS_GROUP, OPS_VERSION, &engine.ops_kind(), &engine.ops_plural());
+                installed.push((Topic::Engine(&engine.name, Role::Operation), operations));
+            }
+        }
+        Ok(installed)
+    }
+
+    /// The resource names of an API; none where the server does not have it.
+    async fn served(&self, group: &str, version: &str) -> Result<Vec<String>, ApiFailure> {
+        match self.cluster.call(&Call::get(format!("/apis/{group}/{version}"))).await {
+            Ok(list) => {
+                let resources = list.get("resources").and_then(Value::as_array).into_iter().flatten();
+                Ok(resources.filter_map(|r| r.get("name")?.as_str().map(str::to_owned)).collect())
+            }
+            Err(failure) if matches!(failure.kind, Kind::NotInstalled | Kind::NotFound) => Ok(Vec::new()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Watches one kind, for ever.
+    fn watch(&self, topic: Topic, resource: ApiResource) -> impl Future<Output = ()> + Send + 'static {
+        let (client, cache, changed) =
+            (self.cluster.client.clone(), Arc::clone(&self.cache), Arc::clone(&self.changed));
+        async move {
+            match topic {
+                Topic::Engine(_, Role::Database) => follow::<Databases>(client, &resource, topic, cache, changed).await,
+                Topic::Engine(_, Role::Operation) => {
+                    follow::<Operations>(client, &resource, topic, cache, changed).await;
+                }
+                Topic::Classes => follow::<Classes>(client, &resource, topic, cache, changed).await,
+                Topic::Lenient => follow::<Names>(client, &resource, topic, cache, changed).await,
+            }
+        }
+    }
+}
+
+async fn follow<S: Shape>(
+    client: kube::Client,
+    resource: &ApiResource,
+    topic: Topic,
+    cache: Arc<Cache>,
+    changed: Arc<Notify>,
+) {
+    let api: Api<Trimmed<S>> = Api::all_with(client, resource);
+    let mut config = watcher::Config::default().page_size(PAGE);
+    if topic == Topic::Lenient {
+        config = config.labels(LENIENT);
+    }
+    let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
+    let mut broken = String::new();
+    while let Some(event) = events.next().await {
+        let now = Timestamp::now();
+        match &event {
+            Ok(watcher::Event::Init) => cache.tell(topic, &Event::Begin, now),
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                cache.tell(topic, &Event::Apply(&object.value), now);
+            }
+            Ok(watcher::Event::Delete(object)) => cache.tell(topic, &Event::Delete(&object.value), now),
+            Ok(watcher::Event::InitDone) => {
+                broken.clear();
+                cache.tell(topic, &Event::Complete, now);
+                changed.notify_one();
+            }
+            Err(error) => {
+                let why = error.to_string();
+                cache.tell(topic, &Event::Broken(why.clone()), now);
+                if why != broken {
+                    tracing::warn!(topic = topic.name(), error = %why, "the watch is broken; trying again");
+                    changed.notify_one();
+                    broken = why;
+                }
+            }
+        }
+    }
+}
+
+/// What is kept of a kind of objects.
+trait Shape: fmt::Debug + Clone + Send + Sync + 'static {
+    fn keep() -> &'static Keep;
+}
+
+#[derive(Debug, Clone)]
+struct Databases;
+#[derive(Debug, Clone)]
+struct Operations;
+#[derive(Debug, Clone)]
+struct Classes;
+#[derive(Debug, Clone)]
+struct Names;
+
+impl Shape for Databases {
+    fn keep() -> &'static Keep {
+        any_database()
+    }
+}
+
+impl Shape for Operations {
+    fn keep() -> &'static Keep {
+        any_operation()
+    }
+}
+
+impl Shape for Classes {
+    fn keep() -> &'static Keep {
+        static KEEP: LazyLock<Keep> = LazyLock::new(|| {
+            let mut keep = named();
+            keep.all(&Pointer::default().field("allowVolumeExpansion"));
+            keep.all(&Pointer::default().field("metadata").field("annotations").field(DEFAULT_CLASS));
+            keep
+        });
+        &KEEP
+    }
+}
+
+impl Shape for Names {
+    fn keep() -> &'static Keep {
+        static KEEP: LazyLock<Keep> = LazyLock::new(named);
+        &KEEP
+    }
+}
+
+/// What a watch itself needs of an object.
+fn named() -> Keep {
+    let mut keep = Keep::nothing();
+    for field in ["name", "namespace", "resourceVersion"] {
+        keep.all(&Pointer::default().field("metadata").field(field));
+    }
+    keep
+}
+
+/// An object of which only a [`Shape`] was read.
+#[derive(Debug, Clone)]
+struct Trimmed<S> {
+    metadata: ObjectMeta,
+    value: Value,
+    shape: PhantomData<S>,
+}
+
+impl<'de, S: Shape> serde::Deserialize<'de> for Trimmed<S> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = S::keep().seed(&Budget::new(MOST_VALUES)).deserialize(deserializer)?;
+        let text = |field: &str| value.get("metadata")?.get(field)?.as_str().map(str::to_owned);
+        let metadata = ObjectMeta {
+            name: text("name"),
+            namespace: text("namespace"),
+            resource_version: text("resourceVersion"),
+            ..ObjectMeta::default()
+        };
+        Ok(Self { metadata, value, shape: PhantomData })
+    }
+}
+
+impl<S: Shape> Resource for Trimmed<S> {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn group(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn api_version(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.api_version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> std::borrow::Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
