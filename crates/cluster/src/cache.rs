@@ -183,7 +183,7 @@ impl Cache {
         }
         match topic {
             Topic::Classes => feed(&mut inner.classes, event, |items, object, there| {
-                match class(object).filter(|_| there) {
+                match ClassFact::of(object).filter(|_| there) {
                     Some((name, fact)) => items.insert(name.into(), fact),
                     None => items.remove(key(object).1.as_str()),
                 };
@@ -261,6 +261,15 @@ impl Cache {
         }
         let seen = store.items.get(&*joined(namespace, name));
         Some(seen.into_iter().flatten().filter(|s| s.counts(now)).cloned().collect())
+    }
+
+    /// The OpsRequests of a database that were let in and that no watch has told of yet.
+    #[must_use]
+    pub fn admitted(&self, engine: &Engine, namespace: &str, name: &str) -> Vec<Seen> {
+        let inner = self.lock();
+        let kinds = inner.engines.get(engine.name.as_str());
+        let seen = kinds.and_then(|k| k.operations.items.get(&*joined(namespace, name)));
+        seen.into_iter().flatten().filter(|s| s.admitted_ms.is_some()).cloned().collect()
     }
 
     /// All storage classes; `None` where they are not read.
@@ -378,19 +387,6 @@ fn joined(namespace: &str, name: &str) -> Box<str> {
     // A slash is in no name.
     format!("{namespace}/{name}").into()
 }
-
-/// A storage class, by its name.
-#[must_use]
-pub fn class(object: &Value) -> Option<(String, ClassFact)> {
-    let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
-    let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
-    let annotations = object.get("metadata").and_then(|m| m.get("annotations"));
-    let default = annotations.and_then(|a| a.get(DEFAULT_CLASS)?.as_str()) == Some("true");
-    Some((name, ClassFact { expands, default }))
-}
-
-/// The annotation of the cluster's default storage class.
-pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 
 #[cfg(test)]
 #[path = "cache_tests.rs"]

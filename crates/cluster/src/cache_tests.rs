@@ -131,8 +131,7 @@ fn what_never_came_to_be_is_retracted_or_forgotten() {
 #[test]
 fn classes_and_lenient_namespaces() {
     let cache = Cache::default();
-    let class =
-        json!({"metadata": {"name": "fast", "annotations": {DEFAULT_CLASS: "true"}}, "allowVolumeExpansion": true});
+    let class = json!({"metadata": {"name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}, "allowVolumeExpansion": true});
     for event in [Event::Begin, Event::Apply(&class), Event::Complete] {
         cache.tell(Topic::Classes, &event, at(0));
     }

@@ -167,11 +167,12 @@ impl Cluster {
             Miss { failure: ApiFailure::unreachable(&call.name(), message), maybe_acted }
         };
         let request = call.request().map_err(|e| lost(false, &e))?;
-        let response = self.client.send(request).await.map_err(|e| lost(!never_sent(&e), &e))?;
-        let code = response.status().as_u16();
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok().map(str::to_owned));
+        // Taken apart: a response that is only looked at could not be held across the wait for its body by a server's task.
+        let (response, body) = self.client.send(request).await.map_err(|e| lost(!never_sent(&e), &e))?.into_parts();
+        let code = response.status.as_u16();
+        let header = |name: &str| response.headers.get(name).and_then(|v| v.to_str().ok().map(str::to_owned));
         let retry_after = header("retry-after").and_then(|v| v.parse().ok());
-        for value in response.headers().get_all("warning") {
+        for value in response.headers.get_all("warning") {
             if let (Ok(text), Ok(mut warnings)) = (value.to_str(), self.warnings.lock()) {
                 let text = warning_text(text);
                 if !warnings.contains(&text) {
@@ -179,7 +180,7 @@ impl Cluster {
                 }
             }
         }
-        let body = response.into_body().collect_bytes().await.map_err(|e| lost(true, &e))?;
+        let body = body.collect_bytes().await.map_err(|e| lost(true, &e))?;
         if code >= 400 {
             let mut failure = ApiFailure::of(&call.name(), code, &body);
             failure.retry_after = retry_after.or(failure.retry_after);

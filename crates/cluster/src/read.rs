@@ -34,11 +34,15 @@ impl Cluster {
     /// # Errors
     /// [`Kind::NotInstalled`] where no version of the CRD is there, [`Kind::NotFound`] where the database is not.
     pub async fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Result<Value, ApiFailure> {
-        self.in_some_version(engine, async |version| {
+        let mut last = None;
+        for version in &engine.versions {
             let path = format!("{}/{name}", databases_path(engine, version, Some(namespace)));
-            self.call(&Call::get(path)).await.map(trimmed)
-        })
-        .await
+            match self.call(&Call::get(path)).await {
+                Err(failure) if failure.kind == Kind::NotInstalled => last = Some(failure),
+                answer => return answer.map(trimmed),
+            }
+        }
+        Err(last.unwrap_or_else(|| no_version(engine)))
     }
 
     /// All databases of an engine, of one namespace or of all, that match a label selector.
@@ -51,17 +55,23 @@ impl Cluster {
         namespace: Option<&str>,
         selector: Option<&str>,
     ) -> Result<Vec<Value>, ApiFailure> {
-        self.in_some_version(engine, async |version| {
-            let path = databases_path(engine, version, namespace);
-            let mut items = self.list(&path, selector).await?;
+        let mut last = None;
+        for version in &engine.versions {
+            let mut items = match self.list(&databases_path(engine, version, namespace), selector).await {
+                Err(failure) if failure.kind == Kind::NotInstalled => {
+                    last = Some(failure);
+                    continue;
+                }
+                answer => answer?,
+            };
             for item in &mut items {
                 // Items of a list do not say what they are.
                 item["apiVersion"] = Value::from(format!("{DATABASE_GROUP}/{version}"));
                 item["kind"] = Value::from(engine.kind.as_str());
             }
-            Ok(items)
-        })
-        .await
+            return Ok(items);
+        }
+        Err(last.unwrap_or_else(|| no_version(engine)))
     }
 
     /// All OpsRequests of an engine, of one namespace or of all.
@@ -156,22 +166,10 @@ impl Cluster {
             }
         }
     }
+}
 
-    /// Tries the engine's versions, the stored one first, until one is served.
-    async fn in_some_version<T>(
-        &self,
-        engine: &Engine,
-        ask: impl AsyncFn(&str) -> Result<T, ApiFailure>,
-    ) -> Result<T, ApiFailure> {
-        let mut last = None;
-        for version in &engine.versions {
-            match ask(version).await {
-                Err(failure) if failure.kind == Kind::NotInstalled => last = Some(failure),
-                other => return other,
-            }
-        }
-        Err(last.unwrap_or_else(|| ApiFailure::unreachable("GET", format!("{} has no version", engine.kind))))
-    }
+fn no_version(engine: &Engine) -> ApiFailure {
+    ApiFailure::unreachable("GET", format!("{} has no version", engine.kind))
 }
 
 /// The object without the record of who wrote which field: nobody here reads it, and it is half of the bytes.

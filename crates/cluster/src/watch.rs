@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP, OPS_VERSION, Pointer};
+use dbscale_core::facts::DEFAULT_CLASS;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::cache::{Cache, DEFAULT_CLASS, Event, Topic};
+use crate::cache::{Cache, Event, Topic};
 use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
 use crate::trim::shapes::{Role, any_database, any_operation};

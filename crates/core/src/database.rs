@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use crate::amount::{ResourceSet, Written};
-use crate::catalog::{Component, Count, Engine, Pointer, Resources, Storage, Topology, When};
+use crate::catalog::{Component, Count, Engine, Pointer, Resources, SetKind, Storage, Topology, When};
 use crate::json;
 use crate::quantity::Quantity;
 
@@ -137,6 +137,13 @@ impl Database {
             let mut items = self.components.iter().filter(|c| c.component.name.eq_ignore_ascii_case(name));
             items.next().filter(|_| items.next().is_none())
         })
+    }
+
+    /// What runs its pods.
+    #[must_use]
+    pub fn set_kind(&self) -> SetKind {
+        let mut pods = self.components.iter().filter_map(|c| c.component.pods.as_ref());
+        pods.next().map_or(SetKind::PetSet, |pods| pods.kind)
     }
 
     /// Whether KubeDB calls the database ready.

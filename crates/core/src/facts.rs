@@ -51,6 +51,9 @@ impl<T> Known<T> {
     }
 }
 
+/// The annotation of the cluster's default storage class.
+pub const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
+
 /// A storage class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClassFact {
@@ -66,8 +69,8 @@ impl ClassFact {
     pub fn of(object: &Value) -> Option<(String, Self)> {
         let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
         let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
-        let mark = object.pointer("/metadata/annotations/storageclass.kubernetes.io~1is-default-class");
-        Some((name, Self { expands, default: mark.and_then(Value::as_str) == Some("true") }))
+        let mark = object.pointer("/metadata/annotations").and_then(|all| all.get(DEFAULT_CLASS)?.as_str());
+        Some((name, Self { expands, default: mark == Some("true") }))
     }
 }
 

@@ -1,3 +1,16 @@
 //! The admission webhook: whatever tool asks, a wrong scaling never reaches KubeDB.
 
+pub mod answer;
+pub mod args;
+pub mod asked;
+pub mod carried_out;
+pub mod direct_edit;
+pub mod handler;
+pub mod judge;
+pub mod live;
+pub mod metrics;
+pub mod program;
 pub mod review;
+#[cfg(test)]
+mod testing;
+pub mod users;

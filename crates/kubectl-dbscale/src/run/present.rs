@@ -123,7 +123,7 @@ pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [S
     let storage = job.intent.storage.is_some();
     let classes = if storage { Some(cluster.storage_classes().await) } else { None };
     let places: HashSet<(SetKind, String)> =
-        subjects.iter().filter_map(|s| Some((set_kind(s.database()?), s.namespace.clone()))).collect();
+        subjects.iter().filter_map(|s| Some((s.database()?.set_kind(), s.namespace.clone()))).collect();
     let lists: HashMap<(SetKind, String), (Read, Read)> = stream::iter(places)
         .map(|(kind, namespace)| async move {
             let claims = async { if storage { cluster.claims(&namespace).await } else { Ok(Vec::new()) } };
@@ -135,7 +135,7 @@ pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [S
         .await;
     for subject in subjects {
         let Some(database) = subject.facts.database.here().cloned() else { continue };
-        let Some((sets, claims)) = lists.get(&(set_kind(&database), subject.namespace.clone())) else { continue };
+        let Some((sets, claims)) = lists.get(&(database.set_kind(), subject.namespace.clone())) else { continue };
         let tell = |read: &Read, what: &str, warnings: &mut Vec<String>| {
             if let Err(failure) = read {
                 warnings.push(format!("{what} could not be read, so they are not checked: {}", failure.message));
@@ -162,9 +162,4 @@ type Read = Result<Vec<Value>, ApiFailure>;
 /// Whether the list says all there is: where the kind is not installed, there are none.
 fn is_known(read: &Read) -> bool {
     !matches!(read, Err(failure) if failure.kind != Kind::NotInstalled)
-}
-
-/// What runs the database's pods.
-fn set_kind(database: &Database) -> SetKind {
-    database.components.iter().find_map(|c| c.component.pods.as_ref()).map_or(SetKind::PetSet, |pods| pods.kind)
 }

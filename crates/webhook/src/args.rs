@@ -1,0 +1,77 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use dbscale_core::finding::Severity;
+use dbscale_serve::log::Level;
+
+/// Admission webhook that holds every client to dbscale's rules.
+#[derive(Debug, Parser)]
+#[command(name = "dbscale-webhook", version)]
+pub struct Args {
+    /// Where reviews are answered, over TLS: POST /validate
+    #[arg(long, default_value = "0.0.0.0:8443", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Where /livez, /readyz and /metrics are, plain
+    #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    pub probes: SocketAddr,
+    /// The serving certificate, PEM, the server's own first; read again every few seconds
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: PathBuf,
+    /// Its key, PEM
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: PathBuf,
+    /// The cluster, where it is not the one that this runs in
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// How a direct edit of members or resources of a database is taken
+    #[arg(long, default_value = "warn")]
+    pub direct_edits: Taken,
+    /// What happens to a request when the API server cannot be asked about the present
+    #[arg(long, default_value = "deny")]
+    pub lookup_failure: Taken,
+    /// KubeDB's own accounts, whose writes are no direct edits; a * at the end stands for any rest
+    #[arg(long, value_delimiter = ',', default_value = "system:serviceaccount:kubedb:kubedb-*", value_name = "NAMES")]
+    pub kubedb_users: Vec<String>,
+    /// The account of dbscale's controller, likewise
+    #[arg(long, default_value = "system:serviceaccount:dbscale-system:dbscale-controller", value_name = "NAME")]
+    pub controller_user: String,
+    /// Connections at once
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub max_connections: usize,
+    /// Seconds between SIGTERM and the drain, for endpoints to notice
+    #[arg(long, default_value = "5", value_parser = seconds, value_name = "SECONDS")]
+    pub notice: Duration,
+    /// Seconds for requests under way, once the drain has begun
+    #[arg(long, default_value = "20", value_parser = seconds, value_name = "SECONDS")]
+    pub drain: Duration,
+    /// How much is logged: error, warn, info, debug, trace
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    pub log_level: Level,
+}
+
+/// How something is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Taken {
+    /// It is let in with a warning.
+    Warn,
+    /// It is refused.
+    Deny,
+}
+
+impl From<Taken> for Severity {
+    fn from(taken: Taken) -> Self {
+        match taken {
+            Taken::Warn => Self::Warn,
+            Taken::Deny => Self::Deny,
+        }
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let whole: Result<u32, _> = text.parse();
+    whole.map(|s| Duration::from_secs(s.into())).map_err(|_| "write a whole number of seconds, such as 5".to_owned())
+}

@@ -1,0 +1,175 @@
+//! `POST /validate`: reads, judges, answers, and keeps count.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
+
+use crate::answer;
+use crate::judge::{Judge, Verdict};
+use crate::metrics::{Metrics, Reviewed};
+use crate::review::{self, Operation, Review};
+
+/// What a body may cost.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of one body. A review holds an object twice, and the API server takes objects of 3 MB.
+    pub body: usize,
+    /// Bytes of all bodies together that are larger than [`SMALL`]; who comes when they are full waits.
+    pub bodies: usize,
+    /// For a body to arrive.
+    pub arrival: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body: 7 << 20, bodies: 64 << 20, arrival: Duration::from_secs(5) }
+    }
+}
+
+/// A body of this size or less is not counted: as many as there are connections fit.
+const SMALL: usize = 64 << 10;
+
+/// The webhook.
+pub struct App {
+    judge: Judge,
+    metrics: Metrics,
+    limits: Limits,
+    room: Semaphore,
+}
+
+/// Why a request gets no review in answer.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("the body is longer than {0} bytes")]
+    TooLarge(usize),
+    #[error("the body did not arrive within {0:?}")]
+    TooSlow(Duration),
+    #[error("the body broke off")]
+    Broken,
+    #[error(transparent)]
+    Malformed(#[from] review::ReviewError),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken | Self::Malformed(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl App {
+    /// A webhook.
+    #[must_use]
+    pub fn new(judge: Judge, metrics: Metrics, limits: Limits) -> Arc<Self> {
+        let room = Semaphore::new(limits.bodies);
+        Arc::new(Self { judge, metrics, limits, room })
+    }
+
+    /// Its one path.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new().route("/validate", post(validate)).with_state(self)
+    }
+
+    async fn answer(&self, request: Request, began: Instant) -> Result<Bytes, Refusal> {
+        let (body, _room) = self.body(request).await?;
+        let mut review = review::read(&body)?;
+        let verdict = self.judge.judge(&mut review).await;
+        let answer = answer::write(&review, &verdict.findings);
+        self.tell(&review, &verdict, began);
+        Ok(answer.into())
+    }
+
+    /// The body, and the room that it takes.
+    async fn body(&self, request: Request) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+        let limit = self.limits.body;
+        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        // Without a length it may be as long as any.
+        let length: usize = length.unwrap_or(limit);
+        if length > limit {
+            return Err(Refusal::TooLarge(limit));
+        }
+        let arrive = async {
+            let room = if length > SMALL {
+                let length = u32::try_from(length.min(self.limits.bodies)).unwrap_or(u32::MAX);
+                self.room.acquire_many(length).await.ok()
+            } else {
+                None
+            };
+            match Limited::new(request.into_body(), limit).collect().await {
+                Ok(body) => Ok((body.to_bytes(), room)),
+                Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(limit)),
+                Err(_) => Err(Refusal::Broken),
+            }
+        };
+        let late = |_| Refusal::TooSlow(self.limits.arrival);
+        tokio::time::timeout(self.limits.arrival, arrive).await.map_err(late)?
+    }
+
+    /// Counts, and writes one line where it refuses.
+    fn tell(&self, review: &Review<'_>, verdict: &Verdict, began: Instant) {
+        let engine = review.known.map_or("other", |known| known.engine.name.as_str());
+        let operation = match review.operation {
+            Operation::Create => "create",
+            Operation::Update => "update",
+            Operation::Other => "other",
+        };
+        let outcome = match verdict {
+            Verdict { judged: false, .. } => "passed",
+            Verdict { findings, .. } if findings.is_empty() => "allowed",
+            verdict if verdict.refuses() => "refused",
+            _ => "warned",
+        };
+        let reviewed = Reviewed { engine, operation, verdict: outcome };
+        self.metrics.count(reviewed, &verdict.findings, began.elapsed());
+        if verdict.refuses() {
+            let rules: Vec<&str> = verdict.findings.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect();
+            tracing::info!(
+                rule = rules.join(","),
+                engine,
+                namespace = %review.namespace,
+                name = %review.name,
+                operation,
+                uid = %review.uid,
+                user = %review.user,
+                dry_run = review.dry_run,
+                "refused"
+            );
+        }
+    }
+}
+
+async fn validate(State(app): State<Arc<App>>, request: Request) -> Response {
+    let began = Instant::now();
+    app.metrics.in_flight.inc();
+    let answer = app.answer(request, began).await;
+    app.metrics.in_flight.dec();
+    match answer {
+        Ok(answer) => {
+            let mut response = Response::new(Body::from(answer));
+            response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(refusal) => {
+            let reviewed = Reviewed { engine: "other", operation: "other", verdict: "malformed" };
+            app.metrics.count(reviewed, &[], began.elapsed());
+            tracing::debug!(error = %refusal, "no review");
+            (refusal.status(), format!("{refusal}\n")).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "handler_tests.rs"]
+mod tests;
