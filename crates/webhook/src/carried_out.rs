@@ -1,7 +1,7 @@
 //! KubeDB writes what an OpsRequest wished into the database object, at its end. Such a write is never judged.
 
 use dbscale_cluster::cache::Seen;
-use dbscale_core::amount::{ResourceSet, Side};
+use dbscale_core::amount::{Amount, ResourceSet, Side};
 use dbscale_core::catalog::Engine;
 use dbscale_core::change::{Change, What, Wish};
 use dbscale_core::database::Database;
@@ -38,7 +38,7 @@ fn covers(wish: &Wish, written: &Wish) -> bool {
 fn contains(wish: &ResourceSet, written: &ResourceSet) -> bool {
     Side::ALL.into_iter().all(|side| {
         written.amounts(side).all(|(name, amount)| {
-            let wished = |side| wish.amount(side, name).and_then(|w| w.quantity());
+            let wished = |side| wish.amount(side, name).and_then(Amount::quantity);
             amount.quantity().is_some() && Side::ALL.into_iter().any(|side| wished(side) == amount.quantity())
         })
     })

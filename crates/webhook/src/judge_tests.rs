@@ -222,11 +222,12 @@ async fn a_failed_expansion_may_go_back_to_what_the_claims_have() {
     world.serve(&format!("{DATABASES}/db"), asked.clone());
     let owner = json!([{"kind": "MongoDB", "name": "db", "uid": "u", "controller": true}]);
     let template = json!({"metadata": {"name": "datadir"}, "spec": {"resources": {"requests": {"storage": "10Gi"}}}});
-    let set =
-        json!({"metadata": {"name": "db", "ownerReferences": owner}, "spec": {"volumeClaimTemplates": [template]}});
+    let set = json!({"metadata": {"name": "db", "ownerReferences": owner}, "spec": {
+        "selector": {"matchLabels": {"app": "db"}}, "volumeClaimTemplates": [template]}});
     world.serve("/apis/apps.k8s.appscode.com/v1/namespaces/demo/petsets", json!({"items": [set]}));
-    let claim = json!({"metadata": {"name": "datadir-db-0"}, "spec": {"resources": {"requests": {"storage": "50Gi"}}},
-        "status": {"capacity": {"storage": "10Gi"}}});
+    let claim = json!({"metadata": {"name": "datadir-db-0", "labels": {"app": "db"}},
+        "spec": {"resources": {"requests": {"storage": "50Gi"}}},
+        "status": {"capacity": {"storage": "10Gi"}, "allocatedResourceStatuses": {"storage": "ControllerResizeInfeasible"}}});
     world.serve("/api/v1/namespaces/demo/persistentvolumeclaims", json!({"items": [claim]}));
     let back = |size: &str| {
         let mut new = asked.clone();
