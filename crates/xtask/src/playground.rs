@@ -22,6 +22,9 @@ use crate::process::Process;
 /// How long everything may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
+/// What is built from this workspace and found in `bin`.
+const PROGRAMS: [&str; 2] = ["kubectl-dbscale", "dbscale-webhook"];
+
 /// A playground that ends with its holder, also where that panics or is killed.
 pub struct Held {
     dir: PathBuf,
@@ -94,10 +97,12 @@ fn start(dir: &Path, without: &[String]) -> Result<Held> {
         bail!("{} holds other files; name an empty or a new folder with --dir", dir.display());
     }
     let tools = assets::find_or_build()?; // here, so that its words are seen
-    build_plugin()?;
+    build_programs()?;
     fs::create_dir_all(dir.join("bin"))?;
     let dir = dir.canonicalize()?;
-    for (name, from) in [("kubectl", tools.join("kubectl")), ("kubectl-dbscale", plugin())] {
+    let built = assets::workspace().join("target/debug");
+    let programs = PROGRAMS.map(|name| (name, built.join(name)));
+    for (name, from) in programs.into_iter().chain([("kubectl", tools.join("kubectl"))]) {
         std::os::unix::fs::symlink(from.canonicalize()?, dir.join("bin").join(name))?;
     }
     let log = fs::File::create(dir.join("serve.log"))?;
@@ -226,14 +231,16 @@ fn broke(mut pipe: impl Read) -> bool {
     pipe.read_exact(&mut [0]).is_err()
 }
 
-/// Builds the plugin as it is shipped, but for the optimiser.
-pub fn build_plugin() -> Result<()> {
-    let status = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", "kubectl-dbscale"]).status()?;
-    if status.success() { Ok(()) } else { bail!("the plugin could not be built") }
-}
-
-fn plugin() -> PathBuf {
-    assets::workspace().join("target/debug/kubectl-dbscale")
+/// Builds the programs as they are shipped, but for the optimiser.
+pub fn build_programs() -> Result<()> {
+    for program in PROGRAMS {
+        // One by one: together they would be built with one another's features.
+        let status = Command::new(env!("CARGO")).args(["build", "--quiet", "--package", program]).status()?;
+        if !status.success() {
+            bail!("{program} could not be built");
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

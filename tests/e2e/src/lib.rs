@@ -3,6 +3,7 @@
 #![allow(clippy::must_use_candidate, reason = "`must` is called for its effect as often as for its answer")]
 
 pub mod databases;
+pub mod webhook;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -88,6 +89,16 @@ impl World {
         let name = object["metadata"]["name"].as_str().unwrap_or("object");
         let file = self.write(name, &object.to_string());
         self.must(&["create", "--validate=false", "-n", &self.namespace, "-f", &file]);
+    }
+
+    /// Tries to create an object.
+    #[must_use]
+    pub fn try_create(&self, object: &Value, more: &[&str]) -> Answer {
+        let name = object["metadata"]["name"].as_str().unwrap_or("object");
+        let file = self.write(name, &object.to_string());
+        let mut all = vec!["create", "--validate=false", "-n", &self.namespace, "-f", &file];
+        all.extend(more);
+        self.kubectl(&all)
     }
 
     /// Writes a file of this test; answers its path. It goes with the playground.

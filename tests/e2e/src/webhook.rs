@@ -1,0 +1,169 @@
+//! The webhook as a process of its own, asked by the API server about one namespace.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::ByteString;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+use crate::{PATIENCE, World, playground};
+
+/// A running webhook that is registered for the namespace of one test. Dropping it ends both.
+pub struct Webhook {
+    child: Child,
+    probes: SocketAddr,
+    configuration: String,
+    folder: PathBuf,
+}
+
+impl Webhook {
+    /// Starts one and returns when it is ready and asked.
+    ///
+    /// # Panics
+    /// Where it does not become ready.
+    #[must_use]
+    pub fn start(world: &World, arguments: &[&str]) -> Self {
+        let folder = playground().join("webhooks").join(&world.namespace);
+        fs::create_dir_all(&folder).expect("the playground can be written");
+        let authority = authority();
+        let (certificate, key) = leaf(&authority);
+        let paths = [folder.join("tls.crt"), folder.join("tls.key")];
+        fs::write(&paths[0], certificate).expect("the playground can be written");
+        fs::write(&paths[1], key).expect("the playground can be written");
+        let mut child = Command::new(playground().join("bin/dbscale-webhook"))
+            .args(["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--notice", "0"])
+            .arg("--tls-cert")
+            .arg(&paths[0])
+            .arg("--tls-key")
+            .arg(&paths[1])
+            .arg("--kubeconfig")
+            .arg(playground().join("kubeconfig"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the webhook starts");
+        let (reviews, probes) = listening(&mut child);
+        let webhook = Self { child, probes, configuration: format!("e2e-{}", world.namespace), folder };
+        webhook.until_ready();
+        let ca = json!(ByteString(authority.pem().into_bytes()));
+        webhook.register(world, reviews, &ca);
+        webhook
+    }
+
+    /// What a path of its probes answers: the code and the text.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    #[must_use]
+    pub fn probe(&self, path: &str) -> (u16, String) {
+        let mut tcp = TcpStream::connect(self.probes).expect("the probes listen");
+        write!(tcp, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").expect("the probes listen");
+        let mut text = String::new();
+        tcp.read_to_string(&mut text).expect("the probes answer");
+        let code = text.split(' ').nth(1).and_then(|c| c.parse().ok()).unwrap_or(0);
+        (code, text.split_once("\r\n\r\n").unwrap_or_default().1.to_owned())
+    }
+
+    /// Asks it to end, and returns its exit code.
+    ///
+    /// # Panics
+    /// Where it does not end in time.
+    pub fn end(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        let _ = Command::new("kill").args(["-TERM", &pid]).status();
+        let began = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the webhook can be waited for") {
+                return status.code();
+            }
+            assert!(began.elapsed() < PATIENCE, "the webhook does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn until_ready(&self) {
+        let began = Instant::now();
+        loop {
+            let (code, text) = self.probe("/readyz");
+            if code == 200 {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "the webhook is not ready: {text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Registers it, and waits until the API server asks it: a request that is wrong for sure is then refused.
+    fn register(&self, world: &World, address: SocketAddr, ca: &Value) {
+        let rule = |group: &str| {
+            json!({"apiGroups": [group], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE", "UPDATE"],
+                "scope": "Namespaced"})
+        };
+        let entry = |name: &str, group: &str, policy: &str| {
+            json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 5,
+                "failurePolicy": policy, "rules": [rule(group)],
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+                "clientConfig": {"url": format!("https://localhost:{}/validate", address.port()), "caBundle": ca}})
+        };
+        world.create(
+            &json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+            "metadata": {"name": self.configuration},
+            "webhooks": [entry("opsrequests.dbscale.dev", "ops.kubedb.com", "Fail"),
+                entry("databases.dbscale.dev", "kubedb.com", "Ignore")]}),
+        );
+        let wrong = json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "RedisOpsRequest",
+            "metadata": {"name": "is-it-asked"}, "spec": {"type": "Restart", "databaseRef": {"name": "nobody"}}});
+        let began = Instant::now();
+        while world.try_create(&wrong, &["--dry-run=server"]).code == 0 {
+            assert!(began.elapsed() < PATIENCE, "the API server does not ask the webhook");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+impl Drop for Webhook {
+    fn drop(&mut self) {
+        let _ = World::command(&["delete", "validatingwebhookconfiguration", &self.configuration]).output();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The two addresses, out of the first lines of its log; the rest is passed on.
+fn listening(child: &mut Child) -> (SocketAddr, SocketAddr) {
+    let stderr = child.stderr.take().expect("its log is piped");
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+            let address = |field: &str| entry[field].as_str().and_then(|a| a.parse().ok());
+            if let (Some(reviews), Some(probes)) = (address("reviews"), address("probes")) {
+                let _ = tell.send((reviews, probes));
+            }
+            eprintln!("webhook: {line}");
+        }
+    });
+    told.recv_timeout(PATIENCE).expect("the webhook tells where it listens")
+}
+
+fn authority() -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("the system has randomness");
+    CertifiedIssuer::self_signed(params, key).expect("an authority can sign itself")
+}
+
+fn leaf(authority: &CertifiedIssuer<'static, KeyPair>) -> (String, String) {
+    let key = KeyPair::generate().expect("the system has randomness");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("localhost is a name");
+    let certificate = params.signed_by(&key, authority).expect("an authority can sign");
+    (certificate.pem(), key.serialize_pem())
+}
