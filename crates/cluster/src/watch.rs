@@ -303,3 +303,7 @@ impl<S: Shape> Resource for Trimmed<S> {
         &mut self.metadata
     }
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
