@@ -118,6 +118,9 @@ impl Judge {
         if operator && !refuses(&asked.judge(&asked.told)) {
             return Vec::new(); // the usual write of KubeDB's: nothing is looked up, nobody is warned
         }
+        if asked.change.wishes.is_empty() {
+            return asked.judge(&asked.told);
+        }
         let needs = Needs { operations: true, classes: !operator && asked.grows_volumes(), database: false };
         let known = match self.known_operations(&asked) {
             Some(operations) => Ok(operations),

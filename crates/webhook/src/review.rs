@@ -78,11 +78,11 @@ pub enum ReviewError {
 /// # Errors
 /// [`ReviewError`]: what is wrong with the body.
 pub fn read(body: &[u8]) -> Result<Review<'_>, ReviewError> {
-    let mut envelope = pass(body, None)?;
+    let mut envelope = pass(body, Told::ByTheReview)?;
     if envelope.request.as_ref().is_some_and(|r| r.too_late) {
         // An object came before the kind that says what to keep of it. No API server writes it so; now the kind is known.
         let known = envelope.request.as_ref().and_then(Request::known);
-        envelope = pass(body, Some(known))?;
+        envelope = pass(body, Told::Before(known))?;
     }
     let text = |t: Option<Text<'_>>| t.map(|t| t.0.into_owned()).unwrap_or_default();
     let (version, kind) = (text(envelope.version), text(envelope.kind));
@@ -124,8 +124,14 @@ pub fn read(body: &[u8]) -> Result<Review<'_>, ReviewError> {
     Ok(review)
 }
 
-/// The kind of the objects, where an earlier pass has found it.
-type Told = Option<Option<&'static KnownKind>>;
+/// Where the kind of the objects is known from.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// The review itself, as far as it has been read.
+    ByTheReview,
+    /// An earlier pass over it.
+    Before(Option<&'static KnownKind>),
+}
 
 /// Reads the body once.
 fn pass(body: &[u8], kind: Told) -> Result<Envelope<'_>, serde_json::Error> {
@@ -279,7 +285,7 @@ impl<'de> Visitor<'de> for RequestSeed {
                 RequestField::Kind => {
                     request.kind = or_empty(map.next_value()?);
                     kind_read = true;
-                    request.too_late |= objects_read && self.kind.is_none();
+                    request.too_late |= objects_read && matches!(self.kind, Told::ByTheReview);
                 }
                 RequestField::SubResource => request.subresource = or_empty(map.next_value()?),
                 RequestField::Operation => request.operation = or_empty(map.next_value()?),
@@ -288,10 +294,13 @@ impl<'de> Visitor<'de> for RequestSeed {
                 RequestField::UserInfo => request.user = or_empty(map.next_value()?),
                 RequestField::DryRun => request.dry_run = or_empty(map.next_value()?),
                 RequestField::Object | RequestField::OldObject => {
-                    let known = self.kind.unwrap_or_else(|| if kind_read { request.known() } else { None });
+                    let known = match self.kind {
+                        Told::Before(known) => known,
+                        Told::ByTheReview if kind_read => request.known(),
+                        Told::ByTheReview => None,
+                    };
                     objects_read = true;
-                    let nothing = &Keep::Mark;
-                    let keep = known.map_or(nothing, |k| &k.keep);
+                    let keep = known.map_or(&Keep::Mark, |k| &k.keep);
                     let value = Some(map.next_value_seed(keep.seed(&budget))?);
                     match field {
                         RequestField::Object => request.object = value,
