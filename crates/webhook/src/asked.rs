@@ -1,14 +1,16 @@
 //! What a review asks, as a change that the rules can judge; `None` for all that passes at once.
 
+use dbscale_cluster::cache::Seen;
 use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::catalog::Engine;
-use dbscale_core::change::{Change, Source, VOLUME, What};
+use dbscale_core::change::{self, Change, Source, VOLUME};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, Facts, Known};
 use dbscale_core::finding::Finding;
 use dbscale_core::rules;
 use serde_json::Value;
 
+use crate::carried_out;
 use crate::review::{Operation, Review};
 
 /// A change that is asked for, and what the review itself tells of the present.
@@ -16,12 +18,21 @@ use crate::review::{Operation, Review};
 pub struct Asked {
     /// The engine.
     pub engine: &'static Engine,
-    /// The change, read without the database.
-    pub change: Change,
+    /// The namespace.
+    pub namespace: String,
+    /// The database; empty where a request names none.
+    pub database: String,
     /// The facts that come with the review: who asks, and for an update of a database the object as it is.
     pub told: Facts,
-    /// The OpsRequest that is to be created, where it is one.
-    pub request: Option<Value>,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    /// An OpsRequest that is to be created. What it wishes depends on the database, so it is read when that is known.
+    Request(Value),
+    /// A change that is the same whatever there is.
+    Change(Box<Change>),
 }
 
 impl Asked {
@@ -35,9 +46,12 @@ impl Asked {
             return None;
         }
         let mut told = Facts { caller: Some(review.user.to_string()), ..Facts::default() };
-        let mut asked = match (known.role, review.operation) {
+        let change = match (known.role, review.operation) {
             (Role::Operation, Operation::Create) => {
-                Self { engine, change: Change::of_request(engine, &object, None), told, request: Some(object) }
+                // A create may leave the namespace to the path.
+                let namespace = review.namespace.to_string();
+                let database = text(&object, &["spec", &engine.reference, "name"]).to_owned();
+                return Some(Self { engine, namespace, database, told, what: What::Request(object) });
             }
             (Role::Operation, Operation::Update) => {
                 let change = Change::of_request_update(engine, review.old.as_ref()?, &object);
@@ -45,12 +59,9 @@ impl Asked {
                 if unchanged && change.requested_by.is_none() {
                     return None;
                 }
-                Self { engine, change, told, request: None }
+                change
             }
-            (Role::Database, Operation::Create) => {
-                let change = Change::of_create(&Database::of(engine, &object));
-                Self { engine, change, told, request: None }
-            }
+            (Role::Database, Operation::Create) => Change::of_create(&Database::of(engine, &object)),
             (Role::Database, Operation::Update) => {
                 let old = Database::of(engine, review.old.as_ref()?);
                 let change = Change::of_update(&old, &Database::of(engine, &object));
@@ -58,56 +69,77 @@ impl Asked {
                     return None;
                 }
                 told.database = Known::Here(old);
-                Self { engine, change, told, request: None }
+                change
             }
             (_, Operation::Other) => return None,
         };
-        if asked.change.namespace.is_empty() {
-            // A create may leave it to the path.
-            asked.change.namespace = review.namespace.to_string();
-        }
-        Some(asked)
+        let (namespace, database) = (review.namespace.to_string(), change.database.clone());
+        Some(Self { engine, namespace, database, told, what: What::Change(Box::new(change)) })
     }
 
     /// What the rules say, as far as `facts` go.
     #[must_use]
     pub fn judge(&self, facts: &Facts) -> Vec<Finding> {
-        match (&self.request, facts.database.here()) {
-            // The database tells which of several components with one field is meant.
-            (Some(request), Some(database)) => {
-                let mut change = Change::of_request(self.engine, request, Some(database));
-                change.namespace.clone_from(&self.change.namespace);
+        match &self.what {
+            What::Change(change) => rules::judge(&Case { change, facts }),
+            What::Request(request) => {
+                // The database tells which of several components with one field is meant.
+                let mut change = Change::of_request(self.engine, request, facts.database.here());
+                change.namespace.clone_from(&self.namespace);
                 rules::judge(&Case { change: &change, facts })
             }
-            _ => rules::judge(&Case { change: &self.change, facts }),
         }
     }
 
-    /// Whether the database itself is updated.
+    /// The update of a database that is asked for.
     #[must_use]
-    pub fn is_direct(&self) -> bool {
-        self.change.is_direct()
+    pub fn update(&self) -> Option<&Change> {
+        match &self.what {
+            What::Change(change) if change.is_direct() => Some(change),
+            _ => None,
+        }
     }
 
-    /// Whether an OpsRequest is created for a database that it names.
+    /// Takes out of the update what an OpsRequest has wished; whether nothing is left of it that is judged.
+    pub fn leave_out(&mut self, operations: &[Seen]) -> bool {
+        match (&mut self.what, &self.told.database) {
+            (What::Change(change), Known::Here(old)) => {
+                carried_out::leave_out(change, old, operations);
+                is_nothing(change)
+            }
+            _ => false,
+        }
+    }
+
+    /// The OpsRequest that is to be created, where it names a database.
     #[must_use]
-    pub fn needs_database(&self) -> bool {
-        self.request.is_some() && !self.change.database.is_empty()
+    pub fn request(&self) -> Option<&Value> {
+        match &self.what {
+            What::Request(request) if !self.database.is_empty() => Some(request),
+            _ => None,
+        }
     }
 
     /// Whether volumes are to grow, so that their class matters.
     #[must_use]
     pub fn grows_volumes(&self) -> bool {
-        match self.change.request() {
-            Some(request) => request.ops_type == VOLUME.ops_type,
-            None => self.is_direct() && self.change.wishes.iter().any(|w| matches!(w.what, What::Storage(_))),
+        match &self.what {
+            What::Request(request) => text(request, &["spec", "type"]) == VOLUME.ops_type,
+            What::Change(change) => {
+                change.is_direct() && change.wishes.iter().any(|w| matches!(w.what, change::What::Storage(_)))
+            }
         }
     }
 }
 
+/// The text at a place of an object; empty where there is none.
+fn text<'v>(object: &'v Value, way: &[&str]) -> &'v str {
+    let found = way.iter().try_fold(object, |at, field| at.get(field));
+    found.and_then(Value::as_str).unwrap_or_default()
+}
+
 /// Whether an update of a database changes nothing that is judged.
-#[must_use]
-pub fn is_nothing(change: &Change) -> bool {
+fn is_nothing(change: &Change) -> bool {
     let lost = matches!(&change.source, Source::Update(update) if !update.lost.is_empty());
     change.wishes.is_empty() && !lost && change.requested_by.is_none()
 }

@@ -14,8 +14,7 @@ use dbscale_core::finding::{Finding, RuleId, Severity};
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
 
-use crate::asked::{Asked, is_nothing};
-use crate::carried_out;
+use crate::asked::Asked;
 use crate::direct_edit;
 use crate::live::{self, Needs};
 use crate::review::Review;
@@ -73,12 +72,12 @@ impl Judge {
     /// Judges a review.
     pub async fn judge(&self, review: &mut Review<'_>) -> Verdict {
         let Some(asked) = Asked::of(review) else { return Verdict::default() };
-        let mut findings = if asked.is_direct() {
+        let mut findings = if asked.update().is_some() {
             self.update(asked).await
-        } else if asked.needs_database() {
+        } else if let Some(request) = asked.request() {
             let findings = self.request(&asked).await;
-            if let (Some(request), false, false) = (&asked.request, review.dry_run, refuses(&findings)) {
-                self.cache.admit(asked.engine, &asked.change.namespace, request, Timestamp::now());
+            if !review.dry_run && !refuses(&findings) {
+                self.cache.admit(asked.engine, &asked.namespace, request, Timestamp::now());
             }
             findings
         } else {
@@ -118,28 +117,22 @@ impl Judge {
         if operator && !refuses(&asked.judge(&asked.told)) {
             return Vec::new(); // the usual write of KubeDB's: nothing is looked up, nobody is warned
         }
-        if asked.change.wishes.is_empty() {
+        if asked.update().is_none_or(|change| change.wishes.is_empty()) {
             return asked.judge(&asked.told);
         }
-        let needs = Needs { operations: true, classes: !operator && asked.grows_volumes(), database: false };
+        let needs = Needs { operations: true, ..Needs::default() };
         let known = match self.known_operations(&asked) {
             Some(operations) => Ok(operations),
-            None => within(Box::pin(live::read(&self.cluster, &self.cache, &asked, needs)))
-                .await
-                .map(|read| read.operations),
+            None => within(Box::pin(live::read(&self.cluster, &self.cache, &asked, needs))).await.map(|r| r.operations),
         };
         let operations = match known {
             Ok(operations) => operations,
             Err(failure) => return self.unknown(&asked, &failure),
         };
-        if let Known::Here(old) = &asked.told.database {
-            carried_out::leave_out(&mut asked.change, old, &operations);
-        }
-        if is_nothing(&asked.change) {
+        if asked.leave_out(&operations) {
             return Vec::new();
         }
-        let mut facts =
-            if operator { asked.told.clone() } else { self.around(&asked, needs, active(operations)).await };
+        let mut facts = if operator { asked.told.clone() } else { self.around(&asked, active(operations)).await };
         let mut findings = asked.judge(&facts);
         if findings.iter().any(|f| f.refuses() && f.rule.0 == NO_SHRINK) {
             match within(Box::pin(live::claims(&self.cluster, &asked, &mut facts))).await {
@@ -153,15 +146,17 @@ impl Judge {
             return findings;
         }
         let mut findings = self.confirmed(&asked, &facts, findings).await;
-        let edits = (direct_edit::RULE.check)(&Case { change: &asked.change, facts: &asked.told });
-        findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
+        if let Some(change) = asked.update() {
+            let edits = (direct_edit::RULE.check)(&Case { change, facts: &asked.told });
+            findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
+        }
         findings
     }
 
     /// The facts that surround an update: its own, active operations, and storage classes where they matter.
-    async fn around(&self, asked: &Asked, needs: Needs, operations: Vec<Operation>) -> Facts {
+    async fn around(&self, asked: &Asked, operations: Vec<Operation>) -> Facts {
         let mut facts = Facts { operations, ..asked.told.clone() };
-        if needs.classes {
+        if asked.grows_volumes() {
             facts.classes = match self.cache.classes() {
                 Some(classes) => classes,
                 // Those that cannot be read are not known, and refuse nothing.
@@ -174,8 +169,7 @@ impl Judge {
     /// The active ones of the operations that were read, and those that were let in while they were: from here to the answer
     /// nothing is waited for, so of two requests that come at once one sees the other.
     fn with_admitted(&self, asked: &Asked, mut read: Vec<Seen>) -> Vec<Operation> {
-        let change = &asked.change;
-        for seen in self.cache.admitted(asked.engine, &change.namespace, &change.database) {
+        for seen in self.cache.admitted(asked.engine, &asked.namespace, &asked.database) {
             if read.iter().all(|r| r.operation.name != seen.operation.name) {
                 read.push(seen);
             }
@@ -184,14 +178,12 @@ impl Judge {
     }
 
     fn known_operations(&self, asked: &Asked) -> Option<Vec<Seen>> {
-        let change = &asked.change;
-        self.cache.operations(asked.engine, &change.namespace, &change.database, Timestamp::now())
+        self.cache.operations(asked.engine, &asked.namespace, &asked.database, Timestamp::now())
     }
 
     /// All that is needed, out of the cache; `None` where a part of it is not known there.
     fn cached(&self, asked: &Asked, needs: Needs) -> Option<Facts> {
-        let change = &asked.change;
-        let database = match self.cache.database(asked.engine, &change.namespace, &change.database) {
+        let database = match self.cache.database(asked.engine, &asked.namespace, &asked.database) {
             Known::Unknown => return None,
             Known::Missing => Known::Missing,
             Known::Here(object) => Known::Here(Database::of(asked.engine, &object)),
@@ -213,7 +205,7 @@ impl Judge {
             return findings;
         }
         let about = |id: &str| doubtful.iter().any(|rule| rule.0 == id);
-        let needs = Needs { database: asked.needs_database(), operations: about(ACTIVE), classes: about(CLASS) };
+        let needs = Needs { database: asked.request().is_some(), operations: about(ACTIVE), classes: about(CLASS) };
         match within(Box::pin(live::read(&self.cluster, &self.cache, asked, needs))).await {
             Ok(read) => {
                 let mut now = facts.clone();

@@ -44,8 +44,7 @@ pub struct Read {
 /// # Errors
 /// What the API server says, or that it says nothing.
 pub async fn read(cluster: &Cluster, cache: &Cache, asked: &Asked, needs: Needs) -> Result<Read, ApiFailure> {
-    let (engine, change) = (asked.engine, &asked.change);
-    let (namespace, name) = (change.namespace.as_str(), change.database.as_str());
+    let (engine, namespace, name) = (asked.engine, asked.namespace.as_str(), asked.database.as_str());
     let objects = async {
         // In this order: an operation that ends between the two reads is then seen with what it wrote.
         let operations = if needs.operations { operations(cluster, cache, asked).await? } else { Vec::new() };
@@ -68,14 +67,14 @@ pub async fn read(cluster: &Cluster, cache: &Cache, asked: &Asked, needs: Needs)
 /// The OpsRequests of the database. One that was let in a moment ago may not be stored yet: it is waited for, and where it
 /// does not come, it is forgotten.
 async fn operations(cluster: &Cluster, cache: &Cache, asked: &Asked) -> Result<Vec<Seen>, ApiFailure> {
-    let (engine, change) = (asked.engine, &asked.change);
+    let (engine, namespace, name) = (asked.engine, asked.namespace.as_str(), asked.database.as_str());
     loop {
-        let awaited = cache.admitted(engine, &change.namespace, &change.database);
-        let listed = cluster.operations(engine, Some(&change.namespace)).await?;
+        let awaited = cache.admitted(engine, namespace, name);
+        let listed = cluster.operations(engine, Some(namespace)).await?;
         let now = Timestamp::now();
         let mut there: Vec<Seen> = listed
             .iter()
-            .filter(|object| Operation::of(object, &engine.reference).database == change.database)
+            .filter(|object| Operation::of(object, &engine.reference).database == name)
             .map(|object| Seen::of(object, engine, now))
             .collect();
         there.retain(|seen| seen.counts(now));
@@ -88,7 +87,7 @@ async fn operations(cluster: &Cluster, cache: &Cache, asked: &Asked) -> Result<V
             continue;
         }
         for seen in missing {
-            cache.retract(engine, &change.namespace, &seen.operation);
+            cache.retract(engine, namespace, &seen.operation);
         }
         return Ok(there);
     }
@@ -99,8 +98,8 @@ async fn operations(cluster: &Cluster, cache: &Cache, asked: &Asked) -> Result<V
 /// # Errors
 /// What the API server says, or that it says nothing.
 pub async fn claims(cluster: &Cluster, asked: &Asked, facts: &mut Facts) -> Result<(), ApiFailure> {
-    let (engine, namespace) = (asked.engine, asked.change.namespace.as_str());
-    let object: Value = cluster.database(engine, namespace, &asked.change.database).await?;
+    let (engine, namespace) = (asked.engine, asked.namespace.as_str());
+    let object: Value = cluster.database(engine, namespace, &asked.database).await?;
     let database = Database::of(engine, &object);
     let (sets, claims) = join(cluster.workloads(database.set_kind(), namespace), cluster.claims(namespace)).await;
     let mut unclear = Vec::new();
