@@ -167,7 +167,7 @@ impl Cluster {
             Miss { failure: ApiFailure::unreachable(&call.name(), message), maybe_acted }
         };
         let request = call.request().map_err(|e| lost(false, &e))?;
-        // Taken apart: a response that is only looked at could not be held across the wait for its body by a server's task.
+        // Taken apart: a body cannot be shared between threads, so a server could not wait for it beside a look at the headers.
         let (response, body) = self.client.send(request).await.map_err(|e| lost(!never_sent(&e), &e))?.into_parts();
         let code = response.status.as_u16();
         let header = |name: &str| response.headers.get(name).and_then(|v| v.to_str().ok().map(str::to_owned));

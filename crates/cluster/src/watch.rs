@@ -80,7 +80,7 @@ impl Watches {
             for (topic, resource) in installed {
                 if let std::collections::hash_map::Entry::Vacant(entry) = watched.entry(topic) {
                     let version = resource.api_version.clone();
-                    // Here, not in the task: nobody may find that all is read before the task has run.
+                    // Here, not where it watches: nobody may find that all is read before a watch has begun.
                     self.cache.tell(topic, &Event::Begin, Timestamp::now());
                     entry.insert((version, tasks.spawn(self.watch(topic, resource))));
                 }
