@@ -9,6 +9,10 @@ use crate::catalog::{Component, Count, Engine, Pointer, Resources, SetKind, Stor
 use crate::json;
 use crate::quantity::Quantity;
 
+/// The most items of a list (read replicas, racks) that are read. More are no database, and would cost time that grows with
+/// their square.
+pub const MOST_ITEMS: usize = 1000;
+
 /// A database, as far as the rules and plans look at it.
 #[derive(Debug, Clone)]
 pub struct Database {
@@ -32,6 +36,8 @@ pub struct Database {
     pub components: Vec<ComponentView>,
     /// What keeps the object in step with a Git repository, in words: `Argo CD (application shop)`.
     pub tracker: Option<String>,
+    /// Whether a list has more items than are read ([`MOST_ITEMS`]).
+    pub overlong: bool,
     /// Whether `metadata.annotations` exists; a JSON Patch needs to know.
     pub has_annotations: bool,
     /// Annotation `dbscale.dev/requested-by`: who is said to have asked for the last change.
@@ -101,10 +107,11 @@ impl Database {
         let version = json::text(object, &["apiVersion"]).rsplit('/').next().unwrap_or_default().to_owned();
         let topology = engine.topology_of(object);
         let keys = topology.map(|t| t.components.as_slice()).unwrap_or_default();
+        let mut overlong = false;
         let components = keys
             .iter()
             .filter_map(|key| engine.components.get_key_value(key))
-            .flat_map(|(key, component)| views(key, component, object, &version))
+            .flat_map(|(key, component)| views(key, component, object, &version, &mut overlong))
             .collect();
         Self {
             engine,
@@ -116,6 +123,7 @@ impl Database {
             phase: text(&["status", "phase"]),
             topology,
             components,
+            overlong,
             tracker: tracker_of(object),
             has_annotations: json::at(object, &["metadata", "annotations"]).is_some_and(Value::is_object),
             requested_by: crate::change::requested_by(object).map(str::to_owned),
@@ -234,7 +242,13 @@ fn hold(when: &[When], object: &Value) -> bool {
     when.iter().all(|w| w.holds(object))
 }
 
-fn views(key: &'static str, component: &'static Component, object: &Value, version: &str) -> Vec<ComponentView> {
+fn views(
+    key: &'static str,
+    component: &'static Component,
+    object: &Value,
+    version: &str,
+    overlong: &mut bool,
+) -> Vec<ComponentView> {
     let exists = component.exists.as_ref().is_none_or(|p| p.get(object).is_some_and(|v| !v.is_null()));
     if !exists {
         return Vec::new();
@@ -254,7 +268,9 @@ fn views(key: &'static str, component: &'static Component, object: &Value, versi
         None if asks(component).any(Pointer::is_list) => Vec::new(),
         None => vec![view(None, vec![place(component, object, version, None)])],
         Some(list) => {
-            let items = list.items(object);
+            let mut items = list.items(object);
+            *overlong |= items.len() > MOST_ITEMS;
+            items.truncate(MOST_ITEMS);
             let places = items.iter().map(|item| place(component, object, version, Some(item)));
             if asks(component).any(Pointer::is_list) {
                 items.iter().zip(places).map(|(item, place)| view(Some(item.clone()), vec![place])).collect()
@@ -291,8 +307,8 @@ fn place(component: &'static Component, object: &Value, version: &str, item: Opt
     let mut place = Place { item: item.cloned(), ..Place::default() };
     let number = |count: &Option<Count>| {
         let count = count.as_ref()?;
-        let at = count.at.as_ref().map(|at| narrow(at, item));
-        at.and_then(|p| p.get(object)?.as_i64()).or(count.default)
+        let read = |at: &Option<Pointer>| narrow(at.as_ref()?, item).get(object)?.as_i64();
+        read(&count.at).or_else(|| read(&count.older)).or(count.default)
     };
     place.replicas = number(&component.replicas);
     place.shards = number(&component.shards);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::change::Change;
-use crate::database::Database;
+use crate::change::{Change, Source, Update, What, Wish};
+use crate::database::{ComponentView, Database};
 use crate::quantity::Quantity;
 use crate::status::Operation;
 
@@ -26,6 +26,11 @@ pub struct Facts {
     pub templates: BTreeMap<String, Quantity>,
     /// Who asks, as the API server knows them; `None` where nobody has told, as on files.
     pub caller: Option<String>,
+    /// Whether the database stands in a file: KubeDB may fill in components (an arbiter, an exporter) that it does not name.
+    pub on_file: bool,
+    /// Whether the API server has held the change to the CRD already, as it has when it asks a webhook: what the catalog does
+    /// not know is then a field or type of a newer KubeDB, and no slip.
+    pub schema_checked: bool,
 }
 
 /// A fact that may not have been looked up.
@@ -107,6 +112,46 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn database(&self) -> Option<&'a Database> {
         self.facts.database.here()
+    }
+
+    /// The database as the change leaves it: the conditions of an update are those of the new object.
+    #[must_use]
+    pub fn afterwards(&self) -> Option<&'a Database> {
+        match &self.change.source {
+            Source::Update(Update { after: Some(after), .. }) => Some(after),
+            _ => self.database(),
+        }
+    }
+
+    /// The component that a wish for storage is about, as it is now. An update may have changed the topology: then it is
+    /// the one that has the same place.
+    #[must_use]
+    pub fn sized(&self, wish: &Wish) -> Option<&'a ComponentView> {
+        let database = self.database()?;
+        let at_place = || database.components.iter().find(|c| c.places.iter().any(|p| p.storage_path == wish.path));
+        wish.view(database).or_else(at_place)
+    }
+
+    /// The present number that a wish for members or shards would change.
+    #[must_use]
+    pub fn present_number(&self, wish: &Wish) -> Option<i64> {
+        match (&wish.before, &wish.what) {
+            (Some(What::Replicas(n) | What::Shards(n)), _) => Some(*n),
+            _ if self.change.request().is_none() => None,
+            (_, What::Replicas(_)) => wish.view(self.database()?)?.replicas(),
+            (_, What::Shards(_)) => wish.view(self.database()?)?.shards(),
+            _ => None,
+        }
+    }
+
+    /// The present size that a wish for storage would change.
+    #[must_use]
+    pub fn present_size(&self, wish: &Wish) -> Option<Quantity> {
+        match &wish.before {
+            Some(What::Storage(size)) => size.quantity(),
+            _ if self.change.request().is_none() => None,
+            _ => wish.view(self.database()?)?.storage(),
+        }
     }
 
     /// The claims of one component.

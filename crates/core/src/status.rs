@@ -93,6 +93,8 @@ pub struct Operation {
     pub phase: Phase,
     /// `metadata.creationTimestamp`, RFC 3339 in UTC as the API server writes it, so that it sorts as text.
     pub created: String,
+    /// Whether it is being deleted: KubeDB then takes it for done, whatever its phase.
+    pub deleting: bool,
     /// The controller that made it (autoscaler, GitOps operator), `Kind/name`.
     pub controller: Option<String>,
     /// Why it failed, out of the conditions; empty where nothing says so.
@@ -110,9 +112,16 @@ impl Operation {
             ops_type: text("/spec/type"),
             phase: Phase::of(&text("/status/phase")),
             created: text("/metadata/creationTimestamp"),
+            deleting: !text("/metadata/deletionTimestamp").is_empty(),
             controller: controller_of(object),
             reason: failure_of(object),
         }
+    }
+
+    /// Whether it may still change something.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.phase.is_active() && !self.deleting
     }
 }
 

@@ -45,7 +45,8 @@ impl Asked {
         if object.pointer("/metadata/deletionTimestamp").is_some_and(|t| !t.is_null()) {
             return None;
         }
-        let mut told = Facts { caller: Some(review.user.to_string()), ..Facts::default() };
+        let caller = Some(review.user.to_string());
+        let mut told = Facts { caller, schema_checked: true, ..Facts::default() };
         let change = match (known.role, review.operation) {
             (Role::Operation, Operation::Create) => {
                 // A create may leave the namespace to the path.

@@ -266,7 +266,7 @@ fn refuses(findings: &[Finding]) -> bool {
 
 /// The operations that are still active.
 fn active(operations: Vec<Seen>) -> Vec<Operation> {
-    operations.into_iter().map(|seen| seen.operation).filter(|o| o.phase.is_active()).collect()
+    operations.into_iter().map(|seen| seen.operation).filter(dbscale_core::status::Operation::is_active).collect()
 }
 
 #[cfg(test)]

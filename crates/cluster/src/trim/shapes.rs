@@ -109,7 +109,7 @@ fn database(engine: &Engine) -> Keep {
 }
 
 fn of_count(keep: &mut Keep, count: &Count) {
-    if let Some(at) = &count.at {
+    for at in [&count.at, &count.older].into_iter().flatten() {
         keep.all(at);
     }
     if let Some(above) = &count.above {

@@ -211,6 +211,9 @@ pub struct Count {
     /// Where the database object keeps it; `None` where it has no such field.
     #[serde(default)]
     pub at: Option<Pointer>,
+    /// Where objects of an older version keep it, where that is another place.
+    #[serde(default)]
+    pub older: Option<Pointer>,
     /// Where the OpsRequest's spec wants it; `None` where no OpsRequest changes it.
     #[serde(default)]
     pub ask: Option<Pointer>,
@@ -241,6 +244,9 @@ pub struct Count {
     /// Where the bounds are written.
     #[serde(default)]
     pub source: Option<String>,
+    /// Whether the bounds hold for OpsRequests alone: KubeDB's check of the database takes other numbers.
+    #[serde(default)]
+    pub only_requests: bool,
 }
 
 /// A least number under a condition.
@@ -292,6 +298,9 @@ pub struct Storage {
     /// `resources.requests.storage` below `at`.
     #[serde(skip)]
     pub size: Pointer,
+    /// Whether no field names the class of the volumes: only the claims then tell it.
+    #[serde(default)]
+    pub classless: bool,
     /// The same as people read it.
     #[serde(skip)]
     pub size_path: String,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::amount::{ResourceSet, Written};
 use crate::catalog::{Component, Engine};
 pub use crate::catalog::{HORIZONTAL, STANZAS, Stanza, VERTICAL, VOLUME};
-use crate::database::{ComponentView, Database};
+use crate::database::{ComponentView, Database, Place};
 use crate::json;
 use crate::status::{Phase, controller_of};
 
@@ -27,6 +27,8 @@ pub struct Change {
     pub wishes: Vec<Wish>,
     /// The value of annotation `dbscale.dev/requested-by` that this change writes.
     pub requested_by: Option<String>,
+    /// Whether a list of the database object has more items than are read.
+    pub overlong: bool,
 }
 
 /// Where wishes come from.
@@ -104,6 +106,8 @@ pub struct RequestUpdate {
 pub struct Update {
     /// Sizes of volumes that the object has and the update takes away.
     pub lost: Vec<Lost>,
+    /// The object as the update leaves it: what holds for its numbers is told by it, not by what it was.
+    pub after: Option<Box<Database>>,
 }
 
 /// The size of a volume that an update takes away.
@@ -126,6 +130,8 @@ pub struct Wish {
     pub path: String,
     /// What is wanted.
     pub what: What,
+    /// What was there at this place, where the object itself is changed; `None` of a request, and where nothing was.
+    pub before: Option<What>,
 }
 
 /// What is wanted of a component.
@@ -193,6 +199,7 @@ impl Change {
             namespace: text(&["metadata", "namespace"]),
             database: reference(engine, object).unwrap_or_default().to_owned(),
             requested_by: requested_by(object).map(str::to_owned),
+            overlong: false,
             wishes: read.wishes,
             source: Source::Request(Box::new(Request {
                 name: text(&["metadata", "name"]),
@@ -215,6 +222,7 @@ impl Change {
             namespace: text(&["metadata", "namespace"]),
             database: reference(engine, new).unwrap_or_default().to_owned(),
             requested_by: by.map(str::to_owned),
+            overlong: false,
             wishes: Vec::new(),
             source: Source::RequestUpdate(RequestUpdate {
                 name: text(&["metadata", "name"]),
@@ -239,19 +247,21 @@ impl Change {
     /// A direct patch of the size of a component's volumes.
     #[must_use]
     pub fn of_storage(database: &Database, view: &ComponentView, size: &Written) -> Self {
-        let wish = |path: &str| Wish {
+        let wish = |place: &Place| Wish {
             component: view.key,
             item: view.item.clone(),
-            path: path.to_owned(),
+            path: place.storage_path.to_string(),
             what: What::Storage(size.clone()),
+            before: place.storage.clone().map(What::Storage),
         };
         Self {
             engine: database.engine,
             namespace: database.namespace.clone(),
             database: database.name.clone(),
             source: Source::Update(Update::default()),
-            wishes: view.places.iter().map(|place| wish(&place.storage_path)).collect(),
+            wishes: view.places.iter().map(wish).collect(),
             requested_by: None,
+            overlong: false,
         }
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::{Fault, Request, STANZAS, Stanza, What, Wish};
 use crate::amount::{ResourceSet, Side, Written};
 use crate::catalog::{Asker, Component, Engine, Exclusive, Field, Kind, Node};
-use crate::database::Database;
+use crate::database::{Database, MOST_ITEMS};
 
 /// What an OpsRequest holds; its name, type and phase are left to the caller.
 pub(super) struct Read {
@@ -198,9 +198,14 @@ impl<'v> Reader<'v> {
         if !self.is(Kind::Array, value) {
             return true;
         }
+        let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
+        if items.len() > MOST_ITEMS {
+            self.fault(&format!("it has {} items, more than the {MOST_ITEMS} that are read", items.len()));
+            return true;
+        }
         let mut asks = false;
         let mut names: Vec<&str> = Vec::new();
-        for item in value.as_array().into_iter().flatten() {
+        for item in items {
             let Some(name) = item.get(key).and_then(Value::as_str) else {
                 self.fault(&format!("each of its items is an object with a text in {key}"));
                 asks = true;
@@ -244,8 +249,8 @@ impl<'v> Reader<'v> {
 
     fn wish(&mut self, component: usize, item: Option<&str>, what: What) {
         if let Some((component, _)) = self.component(component) {
-            let wish = Wish { component, item: item.map(str::to_owned), path: self.path(), what };
-            self.read.wishes.push(wish);
+            let (item, path) = (item.map(str::to_owned), self.path());
+            self.read.wishes.push(Wish { component, item, path, what, before: None });
         }
     }
 

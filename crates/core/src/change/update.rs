@@ -6,6 +6,7 @@ use super::{Change, Lost, Source, Update, What, Wish};
 use crate::amount::{ResourceSet, Written};
 use crate::catalog::{Count, Pointer};
 use crate::database::{ComponentView, Database, Place};
+use crate::rules::nanoseconds;
 
 /// The places below `spec` that differ, the deepest objects first named by their own fields. A null counts as not there.
 pub(super) fn differences(old: Option<&Value>, new: Option<&Value>) -> Vec<String> {
@@ -22,76 +23,120 @@ fn compare(path: &str, old: Option<&Value>, new: Option<&Value>, changed: &mut V
                 compare(&format!("{path}.{name}"), old.get(name), new.get(name), changed);
             }
         }
-        (old, new) if old == new => {}
+        (old, new) if old == new || same_meaning(path, old, new) => {}
         _ => changed.push(path.to_owned()),
     }
+}
+
+/// Whether two values that are spelled differently are one to KubeDB, which compares typed objects: `1024Mi` and `1Gi`,
+/// `5m` and `5m0s`, an empty block and none. Any Go client writes its own spelling.
+fn same_meaning(path: &str, old: Option<&Value>, new: Option<&Value>) -> bool {
+    let empty = |v: Option<&Value>| v.is_none_or(|v| v.as_object().is_some_and(serde_json::Map::is_empty));
+    let (Some(a), Some(b)) = (old, new) else { return empty(old) && empty(new) };
+    if path == "spec.timeout" {
+        let read = |v: &Value| v.as_str().and_then(nanoseconds);
+        return read(a).is_some() && read(a) == read(b);
+    }
+    // Only where an amount stands: of a version, 8.0 and 8.00 are two.
+    let amount = path.starts_with("spec.volumeExpansion.") || path.contains(".requests.") || path.contains(".limits.");
+    let read = |v: &Value| Written::of(v).and_then(|w| w.quantity());
+    amount && read(a).is_some() && read(a) == read(b)
 }
 
 /// What `new` asks for and `old` does not; all of it where there is no `old`.
 pub(super) fn change(old: Option<&Database>, new: &Database) -> Change {
     let mut wishes = Vec::new();
     for view in &new.components {
-        let before = old.and_then(|old| counterpart(old, view));
         for place in &view.places {
-            let then = before.and_then(|b| b.places.iter().find(|p| p.item == place.item));
-            of_place(new, view, place, then, old.is_some(), &mut wishes);
+            of_place(old, new, view, place, &mut wishes);
         }
     }
     let by = new.requested_by.as_ref().filter(|by| old.is_none_or(|old| old.requested_by.as_ref() != Some(by)));
+    let after = (old.is_some() && !wishes.is_empty()).then(|| Box::new(new.clone()));
     Change {
         engine: new.engine,
         namespace: new.namespace.clone(),
         database: new.name.clone(),
-        source: Source::Update(Update { lost: old.map(|old| lost(old, new)).unwrap_or_default() }),
+        source: Source::Update(Update { lost: old.map(|old| lost(old, new)).unwrap_or_default(), after }),
         wishes,
         requested_by: by.cloned(),
+        overlong: new.overlong && old.is_none_or(|old| !old.overlong),
     }
 }
 
-/// What one place asks for; `then` is what it had, where the component was there.
-fn of_place(
-    new: &Database,
-    view: &ComponentView,
-    place: &Place,
-    then: Option<&Place>,
-    updates: bool,
-    wishes: &mut Vec<Wish>,
-) {
-    let mut add = |path: String, what| {
-        wishes.push(Wish { component: view.key, item: view.item.clone(), path, what });
+/// Compares one place with the same place of the old object, whatever component it belonged to: an update may change the
+/// topology, and the claims stay the same.
+fn of_place(old: Option<&Database>, new: &Database, view: &ComponentView, place: &Place, wishes: &mut Vec<Wish>) {
+    let mut add = |path: String, what, before| {
+        wishes.push(Wish { component: view.key, item: view.item.clone(), path, what, before });
     };
-    if let Some(n) = place.replicas.filter(|n| then.and_then(|t| t.replicas) != Some(*n)) {
-        add(count_path(view.component.replicas.as_ref(), place.item.as_ref()), What::Replicas(n));
-    }
-    if let Some(n) = place.shards.filter(|n| then.and_then(|t| t.shards) != Some(*n)) {
-        add(count_path(view.component.shards.as_ref(), place.item.as_ref()), What::Shards(n));
+    let then = old.and_then(|old| counterpart(old, view)?.places.iter().find(|p| p.item == place.item));
+    let counts = [
+        (&view.component.replicas, place.replicas, then.map(|t| t.replicas), What::Replicas as fn(i64) -> What),
+        (&view.component.shards, place.shards, then.map(|t| t.shards), What::Shards),
+    ];
+    for (count, now, then, make) in counts {
+        let Some(n) = now else { continue };
+        let path = || count_path(count.as_ref(), place.item.as_ref());
+        let before = then.unwrap_or_else(|| old.and_then(|old| number_at(old, &path())));
+        if before != Some(n) {
+            add(path(), make(n), before.map(make));
+        }
     }
     if let Some(size) = &place.storage {
-        let same = then.and_then(|t| t.storage.as_ref()).is_some_and(|t| same_amount(t, size));
-        if !same {
-            add(place.storage_path.to_string(), What::Storage(size.clone()));
+        let before = then.or_else(|| old.and_then(|old| size_at(old, &place.storage_path)));
+        let before = before.and_then(|t| t.storage.as_ref());
+        if !before.is_some_and(|before| same_amount(before, size)) {
+            add(place.storage_path.to_string(), What::Storage(size.clone()), before.cloned().map(What::Storage));
         }
     }
     // Of a database that is created only numbers and volumes have a floor; its containers are Kubernetes' to judge.
-    let nothing = ResourceSet::default();
-    let Some(before) = then.map(|t| &t.resources).or(updates.then_some(&nothing)) else { return };
-    let resources = place.resources.changed_from(before);
+    let Some(old) = old else { return };
+    let at = view.component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(&new.version));
+    let path = || at.map(|p| place_path(p, place.item.as_ref())).unwrap_or_default();
+    let then = then.map(|t| &t.resources).or_else(|| resources_at(old, &path()));
+    let resources = place.resources.changed_from(then.unwrap_or(&ResourceSet::default()));
     if !resources.is_empty() {
-        let at = view.component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(&new.version));
-        let at = at.map(|p| place_path(p, place.item.as_ref())).unwrap_or_default();
-        add(at, What::Resources(resources));
+        add(path(), What::Resources(resources), then.cloned().map(What::Resources));
     }
 }
 
-/// Sizes that `old` has and `new` lacks, of components that are still there.
+/// Every place of a database with its component.
+fn places(database: &Database) -> impl Iterator<Item = (&ComponentView, &Place)> {
+    database.components.iter().flat_map(|view| view.places.iter().map(move |place| (view, place)))
+}
+
+fn number_at(old: &Database, path: &str) -> Option<i64> {
+    let is = |count: &Option<Count>, place: &Place| count_path(count.as_ref(), place.item.as_ref()) == path;
+    places(old).find_map(|(view, place)| {
+        let replicas = place.replicas.filter(|_| is(&view.component.replicas, place));
+        replicas.or_else(|| place.shards.filter(|_| is(&view.component.shards, place)))
+    })
+}
+
+fn size_at<'d>(old: &'d Database, path: &str) -> Option<&'d Place> {
+    places(old).map(|(_, place)| place).find(|place| place.storage_path == path)
+}
+
+fn resources_at<'d>(old: &'d Database, path: &str) -> Option<&'d ResourceSet> {
+    let is = |view: &ComponentView, place: &Place| {
+        let at = view.component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(&old.version));
+        at.is_some_and(|at| place_path(at, place.item.as_ref()) == path)
+    };
+    places(old).find(|(view, place)| is(view, place)).map(|(_, place)| &place.resources)
+}
+
+/// Sizes that `old` has and `new` lacks, at places that are still there.
 fn lost(old: &Database, new: &Database) -> Vec<Lost> {
-    let mut lost = Vec::new();
-    for (before, view) in old.components.iter().filter_map(|b| Some((b, counterpart(new, b)?))) {
-        for then in &before.places {
-            let Some(size) = &then.storage else { continue };
-            if view.places.iter().any(|p| p.item == then.item && p.storage.is_none()) {
-                lost.push(Lost { path: then.storage_path.to_string(), size: size.clone() });
-            }
+    let gone = places(old).filter_map(|(_, then)| {
+        let size = then.storage.as_ref().filter(|_| !then.ephemeral)?;
+        let now = size_at(new, &then.storage_path)?;
+        now.storage.is_none().then(|| Lost { path: then.storage_path.to_string(), size: size.clone() })
+    });
+    let mut lost: Vec<Lost> = Vec::new();
+    for one in gone {
+        if !lost.iter().any(|l| l.path == one.path) {
+            lost.push(one);
         }
     }
     lost
@@ -130,6 +175,15 @@ mod tests {
     #[case::one_more_and_one_less(json!({"a": 1}), json!({"b": 1}), &["spec.a", "spec.b"])]
     #[case::a_list_as_a_whole(json!({"a": [1, 2]}), json!({"a": [2, 1]}), &["spec.a"])]
     #[case::no_spec_any_more(json!({"a": 1}), Value::Null, &["spec"])]
+    #[case::a_duration_in_gos_spelling(json!({"timeout": "5m"}), json!({"timeout": "5m0s"}), &[])]
+    #[case::another_duration(json!({"timeout": "5m"}), json!({"timeout": "6m"}), &["spec.timeout"])]
+    #[case::an_amount_in_gos_spelling(
+        json!({"verticalScaling": {"node": {"resources": {"limits": {"memory": "1024Mi", "cpu": "1000m"}}}}}),
+        json!({"verticalScaling": {"node": {"resources": {"limits": {"memory": "1Gi", "cpu": "1"}}}}}),
+        &[]
+    )]
+    #[case::a_version_is_no_amount(json!({"targetVersion": "8.0"}), json!({"targetVersion": "8.00"}), &["spec.targetVersion"])]
+    #[case::an_empty_block_is_none(json!({"a": {}}), json!({}), &[])]
     fn specs(#[case] old: Value, #[case] new: Value, #[case] changed: &[&str]) {
         assert_eq!(differences(Some(&old), Some(&new)), changed);
     }

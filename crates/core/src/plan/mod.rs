@@ -336,7 +336,7 @@ fn supported(database: &Database, view: &ComponentView, intent: &Intent) -> Resu
     let lacking = wanted.iter().filter(|(_, wanted, can)| *wanted && !can);
     let mut findings: Vec<Finding> = lacking.map(|(what, ..)| rules::no_such_field(database, view, what)).collect();
     // A patch can only replace a size that is there.
-    let bare = view.places.iter().find(|p| p.storage.is_none()).filter(|_| findings.is_empty());
+    let bare = view.places.iter().find(|p| p.storage.is_none() || p.ephemeral).filter(|_| findings.is_empty());
     if let (Some(_), StorageVia::Patch, Some(place)) = (intent.storage, intent.via, bare) {
         findings.push(rules::no_volume(database, view, &place.storage_path));
     }

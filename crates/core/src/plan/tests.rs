@@ -173,6 +173,7 @@ fn a_second_command_within_one_second_is_another_request_and_is_refused() {
             ops_type: "HorizontalScaling".to_owned(),
             phase: Phase::Pending,
             created: String::new(),
+            deleting: false,
             controller: None,
             reason: String::new(),
         });

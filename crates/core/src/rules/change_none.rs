@@ -23,7 +23,7 @@ pub const RULE: Rule = Rule {
 fn check(case: &Case) -> Vec<Finding> {
     let (Some(database), Some(request)) = (case.database(), case.change.request()) else { return Vec::new() };
     let Some(stanza) = request.named_stanza() else { return Vec::new() };
-    if request.phase != Phase::Pending || !case.facts.claims.is_empty() && stanza.ops_type == "VolumeExpansion" {
+    if request.phase != Phase::Pending {
         return Vec::new();
     }
     let mut wishes = case.change.wishes.iter().filter(|w| w.ops_type() == stanza.ops_type).peekable();

@@ -4,6 +4,7 @@ use super::replicas_transition::of_standalone;
 use super::{EXIT_REFUSED, Rule};
 use crate::catalog::{Engine, Pointer};
 use crate::change::{What, Wish};
+use crate::database::ComponentView;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -16,9 +17,12 @@ pub const RULE: Rule = Rule {
     source: "KubeDB's validators: Elasticsearch, Solr and MongoDB ignore blocks that the database lacks",
     refused: "# a replica set\nverticalScaling:\n  shard: {…}",
     right: "# a replica set\nverticalScaling:\n  replicaSet: {…}",
-    fix: "Name a component that the database has; `kubectl dbscale plan ENGINE/NAME` shows them.",
+    fix: "Name a component that the database has; the message lists them.",
     check,
 };
+
+/// How many components a remedy lists.
+const MOST: usize = 12;
 
 fn check(case: &Case) -> Vec<Finding> {
     let Some(database) = case.database() else { return Vec::new() };
@@ -31,10 +35,20 @@ fn check(case: &Case) -> Vec<Finding> {
     absent
         .map(|wish| {
             let topology = database.topology.map_or("unknown topology", |t| t.title.as_str());
-            let names: Vec<String> = database.components.iter().map(crate::database::ComponentView::name).collect();
             let component = wish.component_name(case.change.engine);
             let message = format!("{} has no component {component} ({topology})", database.target());
-            Finding::deny(RULE.id, &wish.path, message).remedy(format!("it has: {}", names.join(", ")))
+            // KubeDB fills in an arbiter, an exporter or the names of racks where the file does not say them.
+            let name = &wish.component_of(database.engine).name;
+            let may_come = database.topology.is_some_and(|t| database.engine.components_of(t).any(|c| c.name == *name));
+            let finding = if case.facts.on_file && may_come {
+                let message = format!("the file of {} does not say that it has {component}", database.target());
+                Finding::warn(RULE.id, &wish.path, message)
+            } else {
+                Finding::deny(RULE.id, &wish.path, message)
+            };
+            let names = database.components.iter().take(MOST).map(ComponentView::name).collect::<Vec<_>>().join(", ");
+            let more = if database.components.len() > MOST { " …" } else { "" };
+            finding.remedy(if names.is_empty() { String::new() } else { format!("it has: {names}{more}") })
         })
         .collect()
 }
@@ -50,8 +64,10 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::super::testing::{replica_set, request, rules_of};
+    use super::super::testing::{facts, findings, replica_set, request, rules_of};
     use super::RULE;
+    use crate::facts::Facts;
+    use crate::finding::Severity;
 
     #[rstest]
     #[case::has("VolumeExpansion", json!({"volumeExpansion": {"mode": "Online", "replicaSet": "50Gi"}}), false)]
@@ -59,5 +75,17 @@ mod tests {
     #[case::not_configured("VerticalScaling", json!({"verticalScaling": {"hidden": {"resources": {"limits": {"cpu": "1"}}}}}), true)]
     fn a_replica_set(#[case] ops_type: &str, #[case] spec: Value, #[case] refused: bool) {
         assert_eq!(rules_of(&replica_set(), &request(ops_type, spec)).contains(&RULE.id.0), refused);
+    }
+
+    #[test]
+    fn on_a_file_what_kubedb_fills_in_is_only_a_warning() {
+        let facts = Facts { on_file: true, ..facts(&replica_set()) };
+        let said = |component: &str| {
+            let ask = json!({"verticalScaling": {component: {"resources": {"limits": {"cpu": "1"}}}}});
+            let found = findings(&request("VerticalScaling", ask), &facts);
+            found.iter().find(|f| f.rule == RULE.id).map(|f| f.severity)
+        };
+        assert_eq!(said("exporter"), Some(Severity::Warn));
+        assert_eq!(said("shard"), Some(Severity::Deny));
     }
 }

@@ -51,6 +51,7 @@ pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use quantity_unreadable::unreadable;
 pub use reference::markdown;
 pub use request_schema::{RULE as REQUEST_SCHEMA, undecodable};
+pub(crate) use request_timeout::nanoseconds;
 pub use storage_class_missing::missing_classes;
 pub use storage_ephemeral::no_volume;
 

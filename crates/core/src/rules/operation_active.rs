@@ -28,7 +28,7 @@ fn check(case: &Case) -> Vec<Finding> {
             case.facts
                 .operations
                 .iter()
-                .filter(|o| o.phase.is_active() && o.name != request.name)
+                .filter(|o| o.is_active() && o.name != request.name)
                 .map(|other| {
                     let what = format!("{} ({}) of {target} is {}", other.name, other.ops_type, other.phase);
                     if other.ops_type == request.ops_type {
@@ -45,7 +45,7 @@ fn check(case: &Case) -> Vec<Finding> {
             .facts
             .operations
             .iter()
-            .filter(|o| o.phase.is_active())
+            .filter(|o| o.is_active())
             .map(|other| {
                 let message = format!(
                     "{} ({}) of {target} is {}: storage is not patched beside an active operation",
@@ -61,7 +61,11 @@ fn check(case: &Case) -> Vec<Finding> {
 
 /// How to see the end of an operation.
 fn follow(case: &Case, name: &str) -> String {
-    format!("wait for it: kubectl get {} {name} -w", case.change.engine.ops_plural())
+    let namespace = match case.change.namespace.as_str() {
+        "" => String::new(),
+        namespace => format!(" -n {namespace}"),
+    };
+    format!("wait for it: kubectl get {} {name}{namespace} -w", case.change.engine.ops_plural())
 }
 
 #[cfg(test)]
@@ -72,6 +76,7 @@ mod tests {
     use super::super::testing::{facts, findings, operation, replica_set, request};
     use super::RULE;
     use crate::finding::Severity;
+    use crate::status::Operation;
 
     #[rstest]
     #[case::same_type_running("HorizontalScaling", "Progressing", None, Some(Severity::Deny))]
@@ -93,6 +98,14 @@ mod tests {
         }
         let found = findings(&ask, &facts).iter().find(|f| f.rule == RULE.id).map(|f| f.severity);
         assert_eq!(found, said);
+    }
+
+    #[test]
+    fn one_that_is_being_deleted_is_done() {
+        let mut facts = facts(&replica_set());
+        facts.operations.push(Operation { deleting: true, ..operation("other", "HorizontalScaling", "Progressing") });
+        let ask = request("HorizontalScaling", json!({"horizontalScaling": {"replicas": 5}}));
+        assert!(findings(&ask, &facts).iter().all(|f| f.rule != RULE.id));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{EXIT_REFUSED, Rule};
 use crate::change::What;
+use crate::database::MOST_ITEMS;
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 
@@ -25,10 +26,10 @@ const LEAP: i64 = 10;
 
 fn check(case: &Case) -> Vec<Finding> {
     let judge = |wish: &crate::change::Wish| {
-        let view = case.database().and_then(|d| wish.view(d));
-        let (n, present, unit) = match &wish.what {
-            What::Replicas(n) => (*n, view.and_then(crate::database::ComponentView::replicas), "members"),
-            What::Shards(n) => (*n, view.and_then(crate::database::ComponentView::shards), "shards"),
+        let present = case.present_number(wish);
+        let (n, unit) = match &wish.what {
+            What::Replicas(n) => (*n, "members"),
+            What::Shards(n) => (*n, "shards"),
             What::Resources(_) | What::Storage(_) => return None,
         };
         if n > MOST_PODS {
@@ -39,7 +40,11 @@ fn check(case: &Case) -> Vec<Finding> {
         let message = format!("{leap} → {n} {unit} is a leap to {} times the present", n / leap);
         Some(Finding::warn(RULE.id, &wish.path, message).remedy("look at the number again, and go on if it is meant"))
     };
-    case.change.wishes.iter().filter_map(judge).collect()
+    let overlong = case.change.overlong.then(|| {
+        let message = format!("a list of the spec has more than {MOST_ITEMS} items: no database has so many parts");
+        Finding::deny(RULE.id, "spec", message).remedy("make several databases of it")
+    });
+    overlong.into_iter().chain(case.change.wishes.iter().filter_map(judge)).collect()
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ fn check(case: &Case) -> Vec<Finding> {
 
 /// What the members are called where they vote: as the database says, or as the catalog says of every database.
 fn voters(case: &Case, wish: &Wish) -> Option<&'static str> {
-    if let Some(database) = case.database() {
+    if let Some(database) = case.afterwards() {
         return wish.view(database)?.voters;
     }
     let votes = wish.component_of(case.change.engine).replicas.as_ref()?.votes.as_ref()?;

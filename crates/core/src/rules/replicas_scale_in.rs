@@ -19,23 +19,23 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Vec<Finding> {
-    let Some(database) = case.database() else { return Vec::new() };
     case.change
         .wishes
         .iter()
         .filter_map(|wish| {
-            let view = wish.view(database)?;
-            let (wanted, present, one, many) = match &wish.what {
-                What::Replicas(n) => (*n, view.replicas()?, "member", "members"),
-                What::Shards(n) => (*n, view.shards()?, "shard", "shards"),
+            let (wanted, one, many) = match &wish.what {
+                What::Replicas(n) => (*n, "member", "members"),
+                What::Shards(n) => (*n, "shard", "shards"),
                 _ => return None,
             };
+            let present = case.present_number(wish)?;
             let gone = present.checked_sub(wanted)?;
             if wanted < 1 || gone < 1 {
                 return None;
             }
             let what = if gone == 1 { format!("1 {one} goes") } else { format!("{gone} {many} go") };
-            let message = format!("{} {present} → {wanted}: {what}, and the claims stay behind", view.name());
+            let component = wish.component_name(case.change.engine);
+            let message = format!("{component} {present} → {wanted}: {what}, and the claims stay behind");
             let remedy = "make sure that those which stay hold all data and bear the load";
             Some(Finding::warn(RULE.id, &wish.path, message).remedy(remedy))
         })

@@ -31,8 +31,8 @@ struct Step<'a> {
     marks: &'a [&'static str],
     /// Present and wanted members.
     replicas: (i64, i64),
-    /// Present and wanted shards; (0, 0) where the component has none.
-    shards: (i64, i64),
+    /// Present and wanted shards; `None` where the component has none, or the present number is not known.
+    shards: Option<(i64, i64)>,
 }
 
 /// Why a step cannot be taken, and what to do instead.
@@ -99,7 +99,7 @@ fn reallocate_on_scale_in(step: &Step) -> Option<Refusal> {
 
 /// ClickHouse: a shard holds rows that no other has.
 fn shards_only_grow(step: &Step) -> Option<Refusal> {
-    let (present, wanted) = step.shards;
+    let (present, wanted) = step.shards?;
     (wanted < present).then(|| {
         let message = format!("shards {present} → {wanted}: a shard that goes takes its rows with it");
         (message, "keep the shards, or restore a backup into a database with fewer")
@@ -108,9 +108,9 @@ fn shards_only_grow(step: &Step) -> Option<Refusal> {
 
 /// Redis: one request does not add members and take shards away, or the other way round.
 fn no_mixed_directions(step: &Step) -> Option<Refusal> {
-    let direction = |(present, wanted): (i64, i64)| (wanted - present).signum();
-    (direction(step.replicas) * direction(step.shards) < 0).then(|| {
-        let ((r, replicas), (s, shards)) = (step.replicas, step.shards);
+    let ((r, replicas), (s, shards)) = (step.replicas, step.shards?);
+    let opposite = replicas.cmp(&r) == s.cmp(&shards) && replicas != r;
+    opposite.then(|| {
         let message =
             format!("replicas {r} → {replicas} with shards {s} → {shards}: one grows while the other shrinks");
         (message, "make two requests, the growing one first")
@@ -124,7 +124,7 @@ fn no_mixed_directions(step: &Step) -> Option<Refusal> {
 fn announce_endpoints(step: &Step) -> Option<Refusal> {
     const REMEDY: &str =
         "list under spec.horizontalScaling.announce.shards, for each shard that gets new members, their endpoints";
-    let ((r, replicas), (s, shards)) = (step.replicas, step.shards);
+    let ((r, replicas), (s, shards)) = (step.replicas, step.shards?);
     if !step.marks.contains(&"announced") || replicas <= r && shards <= s || shards < s {
         return None;
     }
@@ -133,9 +133,10 @@ fn announce_endpoints(step: &Step) -> Option<Refusal> {
         given.into_iter().flatten().map(|s| s.get("endpoints").and_then(Value::as_array).map_or(0, Vec::len));
     let given: Vec<usize> = endpoints.collect();
     // The numbers come from anybody: shards are counted in ranges, never one by one.
-    let (old, new) = (if replicas > r { s } else { 0 }, shards - s);
-    let needed = |index: usize| if i64::try_from(index).is_ok_and(|i| i < old) { replicas - r } else { replicas };
-    let entries = usize::try_from(old + new).unwrap_or(usize::MAX);
+    let (old, new) = (if replicas > r { s } else { 0 }, shards.saturating_sub(s));
+    let needed =
+        |index: usize| if i64::try_from(index).is_ok_and(|i| i < old) { replicas.saturating_sub(r) } else { replicas };
+    let entries = usize::try_from(old.saturating_add(new)).unwrap_or(usize::MAX);
     if given.len() < entries {
         let message = format!(
             "the database announces its members: {entries} shards get new ones, and endpoints are given for {}",
@@ -153,12 +154,12 @@ fn announce_endpoints(step: &Step) -> Option<Refusal> {
 /// Cassandra: the racks together keep two members.
 fn two_in_all(step: &Step) -> Option<Refusal> {
     let racks = i64::try_from(step.view.places.len()).unwrap_or(i64::MAX);
-    let all = racks.saturating_mul(step.replicas.1);
+    let all = match step.request {
+        Some(_) => racks.saturating_mul(step.replicas.1), // one number for every rack
+        None => step.view.places.iter().filter_map(|p| p.replicas).fold(0, i64::saturating_add),
+    };
     let in_racks = step.view.places.iter().all(|p| p.item.is_some());
-    (in_racks && all < 2).then(|| {
-        let message = format!("{} in each of {racks} racks is fewer than 2 in all", step.replicas.1);
-        (message, "ask for 2 or more")
-    })
+    (in_racks && all < 2).then(|| (format!("{all} in all racks together is fewer than 2"), "ask for 2 or more"))
 }
 
 /// Memcached: KubeDB refuses to write a number from or to 1 into the object, at the end of the operation.
@@ -195,8 +196,9 @@ fn check(case: &Case) -> Vec<Finding> {
     if case.change.engine.flags.is_empty() {
         return findings;
     }
-    for view in &database.components {
-        let Some((step, path)) = step(case, request, database, view) else { continue };
+    let Some(after) = case.afterwards() else { return findings };
+    for view in &after.components {
+        let Some((step, path)) = step(case, request, after, view) else { continue };
         for (flag, predicate) in PREDICATES {
             if case.change.engine.flags.iter().any(|f| f == flag)
                 && let Some((message, remedy)) = predicate(&step)
@@ -212,27 +214,28 @@ fn check(case: &Case) -> Vec<Finding> {
 fn step<'a>(
     case: &Case<'a>,
     request: Option<&'a Request>,
-    database: &'a Database,
+    after: &'a Database,
     view: &'a ComponentView,
 ) -> Option<(Step<'a>, &'a str)> {
     let mut step = Step {
         request,
         view,
-        marks: &database.marks,
+        marks: &after.marks,
         replicas: (view.replicas()?, view.replicas()?),
-        shards: view.shards().map_or((0, 0), |n| (n, n)),
+        shards: view.shards().map(|n| (n, n)),
     };
     let mut path = None;
     for wish in case.change.wishes.iter().filter(|w| w.component == view.key && w.item == view.item) {
         match &wish.what {
-            What::Replicas(n) => step.replicas.1 = *n,
-            What::Shards(n) => step.shards.1 = *n,
+            What::Replicas(n) => step.replicas = (case.present_number(wish)?, *n),
+            What::Shards(n) => step.shards = case.present_number(wish).map(|present| (present, *n)),
             What::Resources(_) | What::Storage(_) => continue,
         }
         path.get_or_insert(wish.path.as_str());
     }
     // Fewer than one is told by replicas/minimum.
-    path.filter(|_| step.replicas.1 >= 1 && step.shards.1 >= step.shards.0.min(1)).map(|path| (step, path))
+    let enough = step.replicas.1 >= 1 && step.shards.is_none_or(|(_, n)| n >= 1);
+    path.filter(|_| enough).map(|path| (step, path))
 }
 
 /// Whether a wish for a number of members meets a database that stays at one: its main component has no such field.
@@ -285,6 +288,15 @@ mod tests {
     #[case::growing_without_handing_over(3, json!({"server": 5, "reallocate": {"strategy": "none"}}), false)]
     fn neo4j(#[case] present: i64, #[case] stanza: Value, #[case] expected: bool) {
         assert_eq!(refused(&json!({"kind": "Neo4j", "spec": {"replicas": present}}), &stanza), expected);
+    }
+
+    #[rstest]
+    #[case::shards_not_known(json!({"replicas": 3}), json!({"shards": 3, "replicas": 2}), false)]
+    #[case::shards_of_the_older_version(json!({"master": 5, "replicas": 3}), json!({"shards": 3, "replicas": 4}), true)]
+    #[case::a_number_beyond_all_sense(json!({"shards": 3, "replicas": i64::MIN}), json!({"shards": 4, "replicas": 5}), false)]
+    fn redis_numbers_as_objects_have_them(#[case] cluster: Value, #[case] stanza: Value, #[case] expected: bool) {
+        let database = json!({"kind": "Redis", "spec": {"mode": "Cluster", "cluster": cluster}});
+        assert_eq!(refused(&database, &stanza), expected);
     }
 
     #[rstest]

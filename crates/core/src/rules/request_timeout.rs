@@ -46,7 +46,7 @@ const UNITS: [(&str, i128); 8] = [
 const FRACTION: usize = 13;
 
 /// A Go duration in nanoseconds; `None` where Go reads none, or one beyond 64 bits.
-fn nanoseconds(text: &str) -> Option<i128> {
+pub(crate) fn nanoseconds(text: &str) -> Option<i128> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),

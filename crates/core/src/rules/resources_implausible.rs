@@ -42,6 +42,11 @@ fn check(case: &Case) -> Vec<Finding> {
                 // Nothing and less is told by resources/invalid.
                 let Some(quantity) = amount.quantity().filter(|q| *q > Quantity::ZERO) else { continue };
                 let Some((severity, message, remedy)) = judge(quantity, amount) else { continue };
+                // A container starts with less set aside; only a bare number is more often a forgotten unit.
+                let small = quantity < LEAST_MEMORY && name == "memory" && side == Side::Requests;
+                if small && !amount.text().bytes().all(|b| b.is_ascii_digit()) {
+                    continue;
+                }
                 let path = format!("{}.{}.{name}", wish.path, side.field());
                 let finding = Finding { severity, ..Finding::deny(RULE.id, path, message) };
                 findings.push(finding.remedy(remedy));

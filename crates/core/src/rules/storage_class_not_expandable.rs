@@ -21,13 +21,12 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Vec<Finding> {
-    let Some(database) = case.database() else { return Vec::new() };
     case.change
         .wishes
         .iter()
         .filter(|wish| matches!(wish.what, What::Storage(_)))
         .filter_map(|wish| {
-            let view = wish.view(database)?;
+            let view = case.sized(wish)?;
             let What::Storage(size) = &wish.what else { return None };
             if !grows(case, view, size.quantity()?) {
                 return None;
@@ -55,8 +54,10 @@ fn rigid_class(case: &Case, view: &ComponentView) -> Option<String> {
     if names.is_empty() {
         names.extend(view.places.iter().filter_map(|p| p.class.clone()));
     }
-    if names.is_empty() {
-        names.extend(case.facts.classes.iter().filter(|(_, c)| c.default).map(|(name, _)| name.clone()));
+    // Of several default classes nobody can tell here which one the volumes have: the claims' own word is missing.
+    let defaults = || case.facts.classes.iter().filter(|(_, c)| c.default).map(|(name, _)| name.clone());
+    if names.is_empty() && view.component.storage.as_ref().is_some_and(|s| !s.classless) && defaults().count() == 1 {
+        names.extend(defaults());
     }
     names.into_iter().find(|name| case.facts.classes.get(name).is_some_and(|c| !c.expands))
 }

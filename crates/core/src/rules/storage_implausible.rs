@@ -28,7 +28,7 @@ fn check(case: &Case) -> Vec<Finding> {
     let judge = |wish: &crate::change::Wish| {
         let What::Storage(size) = &wish.what else { return None };
         let wanted = size.quantity()?;
-        let present = case.database().and_then(|d| wish.view(d)?.storage()).filter(|p| *p > Quantity::ZERO);
+        let present = case.present_size(wish).filter(|p| *p > Quantity::ZERO);
         let message = if wanted > LARGEST {
             format!("{wanted} is more than the largest volume that a cloud rents ({LARGEST})")
         } else if let Some(present) = present.filter(|p| p.checked_mul_int(LEAP).is_none_or(|leap| wanted >= leap)) {

@@ -23,14 +23,17 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Vec<Finding> {
-    let Some(database) = case.database() else { return Vec::new() };
     let judge = |wish: &Wish| {
         let What::Storage(size) = &wish.what else { return None };
-        let view = wish.view(database)?;
-        // An update names one place, such as a rack; a request is for all of them.
-        let place = view.places.iter().find(|p| p.storage_path == wish.path);
-        let of_place = place.and_then(|p| p.storage.as_ref()?.quantity());
-        let (wanted, present) = (size.quantity()?, of_place.or_else(|| view.storage())?);
+        let view = case.sized(wish)?;
+        if view.places.iter().any(|p| p.ephemeral) {
+            return None; // there is no volume
+        }
+        let wanted = size.quantity()?;
+        // KubeDB sets every claim to the size that a request names, so it must not be below what one of them asks for.
+        let claims = case.claims_of(&view.name()).filter(|_| case.change.request().is_some());
+        let largest = claims.max_by(|a, b| a.requested.cmp(&b.requested));
+        let present = case.present_size(wish).into_iter().chain(largest.map(|c| c.requested)).max()?;
         if wanted >= present {
             return None;
         }
@@ -46,7 +49,9 @@ fn check(case: &Case) -> Vec<Finding> {
             Back::Growing(claim) => format!("{claim} is still growing: wait for it, and ask for more than {present}"),
             Back::Shut => format!("ask for more than {present}, or restore a backup into a smaller database"),
         };
-        let message = format!("{wanted} is less than the present {present}: volumes only grow");
+        let of_claim = largest.filter(|c| Some(c.requested) != case.present_size(wish) && c.requested == present);
+        let whose = of_claim.map(|c| format!(" that claim {} asks for", c.name)).unwrap_or_default();
+        let message = format!("{wanted} is less than the present {present}{whose}: volumes only grow");
         Some(Finding::deny(RULE.id, &wish.path, message).remedy(remedy))
     };
     let lost = match &case.change.source {
@@ -105,11 +110,13 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
+    use super::super::judge;
     use super::super::testing::{
-        claim, facts, findings_of_update, findings_of_update_with, replica_set, request, rules_of,
+        claim, database, facts, findings, findings_of_update, findings_of_update_with, replica_set, request, rules_of,
     };
     use super::RULE;
-    use crate::facts::{ClaimFact, ClassFact, Facts};
+    use crate::change::Change;
+    use crate::facts::{Case, ClaimFact, ClassFact, Facts};
     use crate::finding::Severity;
 
     #[rstest]
@@ -169,6 +176,41 @@ mod tests {
         if said == Some(Severity::Warn) {
             assert_eq!(findings.iter().filter(|f| f.refuses()).count(), 0, "{findings:?}");
         }
+    }
+
+    #[test]
+    fn another_topology_hides_no_shrink() {
+        let of = |kind: &str, spec: serde_json::Value| json!({"apiVersion": "kubedb.com/v1", "kind": kind, "metadata": {"name": "my-db", "namespace": "demo"}, "spec": spec});
+        let storage = |size: &str| json!({"resources": {"requests": {"storage": size}}});
+        let found = |old: &serde_json::Value, new: &serde_json::Value| -> Vec<&str> {
+            let change = Change::of_update(&database(old), &database(new));
+            let facts = facts(old);
+            let all = judge(&Case { change: &change, facts: &facts });
+            all.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect()
+        };
+        let one = of("MariaDB", json!({"replicas": 1, "storage": storage("50Gi")}));
+        let three = |size: &str| of("MariaDB", json!({"replicas": 3, "storage": storage(size)}));
+        assert_eq!(found(&one, &three("10Gi")), [RULE.id.0]);
+        let small = of("MariaDB", json!({"replicas": 1, "storage": storage("600Mi")}));
+        assert!(found(&small, &three("600Mi")).is_empty(), "what does not change is not judged again");
+        let standalone = of("MongoDB", json!({"storage": storage("500Gi")}));
+        let set = of("MongoDB", json!({"replicaSet": {"name": "rs0"}, "replicas": 3, "storage": storage("5Gi")}));
+        assert_eq!(found(&standalone, &set), [RULE.id.0]);
+    }
+
+    #[test]
+    fn a_request_is_not_below_what_a_claim_was_grown_to_by_hand() {
+        let mut facts = facts(&replica_set());
+        facts.claims.push(ClaimFact { requested: "100Gi".parse().unwrap(), ..claim("replicaSet", "100Gi") });
+        let ask =
+            |size: &str| request("VolumeExpansion", json!({"volumeExpansion": {"mode": "Online", "replicaSet": size}}));
+        let said = |size: &str| findings(&ask(size), &facts).into_iter().find(|f| f.rule == RULE.id);
+        let message = said("50Gi").unwrap().message;
+        assert_eq!(
+            message,
+            "50Gi is less than the present 100Gi that claim datadir-my-db-100Gi asks for: volumes only grow"
+        );
+        assert!(said("200Gi").is_none());
     }
 
     #[test]

@@ -39,15 +39,18 @@ fn check(case: &Case) -> Vec<Finding> {
                 "new members of {} start with volumes of {template}, the present ones have {asked}",
                 view.name()
             );
+            let namespace = match database.namespace.as_str() {
+                "" => String::new(),
+                namespace => format!(" -n {namespace}"),
+            };
             let component = if database.components.iter().filter(|c| !c.is_sidecar()).count() > 1 {
                 format!(" --component {}", view.name())
             } else {
                 String::new()
             };
             let remedy = format!(
-                "a live controller grows them; without one, when they are there: kubectl dbscale storage {} -n {}{component} --to {asked}",
-                database.target(),
-                database.namespace
+                "a live controller grows them; without one, when they are there: kubectl dbscale storage {}{namespace}{component} --to {asked}",
+                database.target()
             );
             Some(Finding::warn(RULE.id, &wish.path, message).remedy(remedy))
         })

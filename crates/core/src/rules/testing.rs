@@ -76,6 +76,7 @@ pub fn operation(name: &str, ops_type: &str, phase: &str) -> Operation {
         ops_type: ops_type.to_owned(),
         phase: Phase::of(phase),
         created: "2026-01-01T00:00:00Z".to_owned(),
+        deleting: false,
         controller: None,
         reason: String::new(),
     }

@@ -107,7 +107,7 @@ impl Context {
     pub fn facts(&self, engine: &'static Engine, namespace: &str, name: &str, present: &Known<Arc<Present>>) -> Facts {
         let running = self.operations.get(&key(engine, name)).into_iter().flatten();
         let operations = running.filter(|(n, _)| same_namespace(n, namespace)).map(|(_, o)| o.clone()).collect();
-        let mut facts = Facts { operations, ..Facts::default() };
+        let mut facts = Facts { operations, on_file: true, ..Facts::default() };
         facts.database = match present {
             Known::Unknown => Known::Unknown,
             Known::Missing => Known::Missing,

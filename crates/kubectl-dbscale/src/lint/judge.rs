@@ -72,7 +72,7 @@ impl Judge {
     pub fn database(&self, present: &Arc<Present>) -> Verdict {
         let new = &present.database;
         let classes = self.files.classes(new, &[]);
-        let facts = Facts { classes, all_classes: self.strict, ..Facts::default() };
+        let facts = Facts { classes, all_classes: self.strict, on_file: true, ..Facts::default() };
         let mut findings = judge(&Change::of_create(new), &facts);
         findings.extend(rules::missing_classes(new, &facts));
         let updates = self.old.databases(new.engine, &new.namespace, &new.name).map(|old| {
