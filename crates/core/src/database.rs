@@ -357,7 +357,7 @@ pub fn tracking_marks() -> impl Iterator<Item = (&'static str, &'static str)> {
     TRACKERS.iter().map(|(part, key, _)| (*part, *key))
 }
 
-fn tracker_of(object: &Value) -> Option<String> {
+pub(crate) fn tracker_of(object: &Value) -> Option<String> {
     TRACKERS.iter().find_map(|(part, key, tool)| {
         let mark = object.get("metadata")?.get(part)?.get(key)?.as_str()?;
         Some(format!("{tool} ({})", mark.split(':').next().unwrap_or(mark)))

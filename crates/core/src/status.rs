@@ -134,20 +134,24 @@ pub fn controller_of(object: &Value) -> Option<String> {
     Some(format!("{}/{}", field("kind"), field("name")))
 }
 
-/// The message of the first condition whose reason is `Failed` or ends so, else of the first that is False.
+/// The message of the condition that tells why the operation failed; empty where none does.
+#[must_use]
+pub fn failure_of(object: &Value) -> String {
+    failed_condition(object).map(|c| field(c, "message").to_owned()).unwrap_or_default()
+}
+
+/// The first condition whose reason is `Failed` or ends so, else the first that is False.
 ///
 /// A `Successful` condition that is True may stand beside them; KubeDB's own output shows it.
 #[must_use]
-pub fn failure_of(object: &Value) -> String {
-    let empty = Vec::new();
-    let conditions = object.pointer("/status/conditions").and_then(Value::as_array).unwrap_or(&empty);
-    let field = |c: &Value, name: &str| c.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    conditions
-        .iter()
-        .find(|c| field(c, "reason").contains("Failed"))
-        .or_else(|| conditions.iter().find(|c| field(c, "status") == "False"))
-        .map(|c| field(c, "message"))
-        .unwrap_or_default()
+pub fn failed_condition(object: &Value) -> Option<&Value> {
+    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let failed = conditions.iter().find(|c| field(c, "reason").contains("Failed"));
+    failed.or_else(|| conditions.iter().find(|c| field(c, "status") == "False"))
+}
+
+fn field<'v>(condition: &'v Value, name: &str) -> &'v str {
+    condition.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use name::hash;
 pub use name::{MAX_NAME, request_name};
 pub use select::{Candidate, Choice};
 

@@ -18,7 +18,7 @@ pub fn request_name(database: &str, unix_seconds: i64) -> String {
 }
 
 /// Five characters of base 36 out of the FNV-1a hash of a text.
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     let mut hash =
         text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let mut digits = String::new();

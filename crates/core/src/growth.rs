@@ -1,0 +1,158 @@
+//! Volumes that follow the database object: which are smaller than it says, and how far they have come.
+//!
+//! KubeDB does not document what it does with a direct change of the size, and a workload's claim template keeps the old
+//! one. So growth looks at what is there, not at what has happened: every claim that is smaller is grown, also those that
+//! come later.
+
+use std::collections::BTreeMap;
+
+use crate::amount::Written;
+use crate::database::{ComponentView, Database};
+use crate::facts::ClaimFact;
+use crate::quantity::Quantity;
+use crate::record::{Delta, Growth};
+use jiff::Timestamp;
+
+/// How the volumes of a database stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Volumes {
+    /// Nobody looks after them, or they cannot be told: another operation is at work on them, or none was found.
+    Unknown,
+    /// Some are smaller than the object says. The time in it is not filled in.
+    Growing(Growth),
+    /// All have their size.
+    Settled,
+}
+
+/// A claim that is to ask for more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Smaller {
+    /// Its name.
+    pub claim: String,
+    /// The size that the database object has.
+    pub size: Quantity,
+}
+
+/// The claims that ask for less than the object says. One that is not bound yet cannot be changed, and comes later; one
+/// that no pod uses any more is left alone.
+#[must_use]
+pub fn smaller(database: &Database, claims: &[ClaimFact]) -> Vec<Smaller> {
+    let bound = claims.iter().filter(|c| c.capacity.is_some() && !c.idle);
+    bound
+        .filter_map(|claim| {
+            let size = size_for(database, claim)?;
+            (claim.requested < size).then(|| Smaller { claim: claim.name.clone(), size })
+        })
+        .collect()
+}
+
+/// How the volumes stand. `refused` tells, by the claim's name, what the API server said when it was asked to grow one.
+#[must_use]
+pub fn look(
+    database: &Database,
+    claims: &[ClaimFact],
+    request_id: &str,
+    refused: &BTreeMap<String, String>,
+) -> Volumes {
+    let sized: Vec<(&ClaimFact, Quantity)> =
+        claims.iter().filter(|c| !c.idle).filter_map(|c| Some((c, size_for(database, c)?))).collect();
+    let lacks = |(claim, size): &&(&ClaimFact, Quantity)| claim.capacity.is_some_and(|has| has < *size);
+    let lacking: Vec<&(&ClaimFact, Quantity)> = sized.iter().filter(lacks).collect();
+    if sized.is_empty() {
+        return Volumes::Unknown;
+    }
+    if lacking.is_empty() {
+        return Volumes::Settled;
+    }
+    let mut changes: Vec<Delta> = Vec::new();
+    for (claim, size) in &lacking {
+        if !changes.iter().any(|c| c.component == claim.component) {
+            let before = claim.capacity.map(|q| q.to_string());
+            let (component, field) = (claim.component.clone(), "storage".to_owned());
+            changes.push(Delta { component, field, before, after: size.to_string() });
+        }
+    }
+    let said = lacking.iter().find_map(|(claim, _)| {
+        let message = refused.get(&claim.name).or(claim.failed.as_ref())?;
+        Some(format!("claim {}: {message}", claim.name))
+    });
+    Volumes::Growing(Growth {
+        request_id: request_id.to_owned(),
+        started_at: Timestamp::default(),
+        changes,
+        grown: sized.len() - lacking.len(),
+        volumes: sized.len(),
+        message: said.unwrap_or_default(),
+    })
+}
+
+/// The size that the object has for a claim; the smallest where the places of a component differ, as a claim does not
+/// tell its place.
+fn size_for(database: &Database, claim: &ClaimFact) -> Option<Quantity> {
+    let view = database.components.iter().find(|c| c.name() == claim.component)?;
+    of_view(view)
+}
+
+fn of_view(view: &ComponentView) -> Option<Quantity> {
+    view.places.iter().filter_map(|p| p.storage.as_ref().and_then(Written::quantity)).min()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn database() -> Database {
+        let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db"},
+            "spec": {"replicaSet": {"name": "rs0"}, "storage": {"resources": {"requests": {"storage": "50Gi"}}}}});
+        Database::of(Catalog::builtin().find("mongodb").unwrap(), &object)
+    }
+
+    fn claim(ordinal: usize, requested: &str, capacity: Option<&str>) -> ClaimFact {
+        ClaimFact {
+            name: format!("datadir-db-{ordinal}"),
+            component: "replicaSet".to_owned(),
+            class: None,
+            requested: requested.parse().unwrap(),
+            capacity: capacity.map(|c| c.parse().unwrap()),
+            failed: None,
+            idle: false,
+        }
+    }
+
+    #[rstest]
+    #[case::smaller("20Gi", Some("20Gi"), true)]
+    #[case::asked_already("50Gi", Some("20Gi"), false)]
+    #[case::other_spelling("51200Mi", Some("50Gi"), false)]
+    #[case::larger_than_the_object("60Gi", Some("60Gi"), false)]
+    #[case::not_bound_yet("20Gi", None, false)]
+    fn claims_to_grow(#[case] requested: &str, #[case] capacity: Option<&str>, #[case] grows: bool) {
+        let wanted = Smaller { claim: "datadir-db-0".to_owned(), size: "50Gi".parse().unwrap() };
+        let found = smaller(&database(), &[claim(0, requested, capacity)]);
+        assert_eq!(found, if grows { vec![wanted] } else { Vec::new() });
+    }
+
+    #[test]
+    fn progress_counts_what_the_volumes_have_not_what_they_ask_for() {
+        let claims = [claim(0, "50Gi", Some("50Gi")), claim(1, "50Gi", Some("20Gi")), claim(2, "20Gi", Some("20Gi"))];
+        let Volumes::Growing(growth) = look(&database(), &claims, "id", &BTreeMap::new()) else { panic!("it grows") };
+        assert_eq!((growth.grown, growth.volumes, growth.message.as_str()), (1, 3, ""));
+        assert_eq!(growth.changes[0].before.as_deref(), Some("20Gi"));
+        assert_eq!(look(&database(), &claims[..1], "id", &BTreeMap::new()), Volumes::Settled);
+        assert_eq!(look(&database(), &[], "id", &BTreeMap::new()), Volumes::Unknown);
+    }
+
+    #[rstest]
+    #[case::refused_by_the_server(None, Some("forbidden"), "claim datadir-db-0: forbidden")]
+    #[case::driver(Some("NodeResizeInfeasible"), None, "claim datadir-db-0: NodeResizeInfeasible")]
+    #[case::nothing(None, None, "")]
+    fn what_stands_in_the_way(#[case] failed: Option<&str>, #[case] refused: Option<&str>, #[case] message: &str) {
+        let refused = refused.map(|text| ("datadir-db-0".to_owned(), text.to_owned())).into_iter().collect();
+        let claims = [ClaimFact { failed: failed.map(str::to_owned), ..claim(0, "20Gi", Some("20Gi")) }];
+        let Volumes::Growing(growth) = look(&database(), &claims, "id", &refused) else { panic!("it grows") };
+        assert_eq!(growth.message, message);
+    }
+}

@@ -1,0 +1,436 @@
+//! From what was remembered and what is seen now to what is remembered next. Pure: the time comes in as a value.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::judge::{self, overdue};
+use super::{
+    CONFIRMED, DELETED, Delta, Growth, Past, Request, Rollback, RollbackState, STORAGE_PATCH, Status, Tracked,
+};
+use crate::change::{Change, What, Wish};
+use crate::database::Database;
+use crate::growth::Volumes;
+use crate::rollback;
+use crate::status::Phase;
+
+/// What is seen of a database now.
+#[derive(Debug, Clone)]
+pub struct Present<'a> {
+    /// The database.
+    pub database: &'a Database,
+    /// All its OpsRequests.
+    pub requests: Vec<&'a Request>,
+    /// What an independent look at the effects found, by the request's UID, where one was taken.
+    pub looks: BTreeMap<String, Look>,
+    /// How its volumes stand.
+    pub volumes: Volumes,
+    /// What came of rollbacks since the record was written, by the failed request's UID.
+    pub rollbacks: BTreeMap<String, Rollback>,
+}
+
+/// What a look at the effects of one operation found.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Look {
+    /// What is not as wanted; empty = all is there.
+    pub missing: Vec<String>,
+    /// What stands in the way, the likeliest alone.
+    pub cause: Option<String>,
+}
+
+/// What is a matter of choice.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How long an operation may be Progressing, or not begin.
+    pub timeout: SignedDuration,
+    /// How many operations the history holds.
+    pub history: usize,
+    /// How long the effects of a successful operation may take to show.
+    pub grace: SignedDuration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { timeout: SignedDuration::from_mins(10), history: 20, grace: SignedDuration::from_secs(30) }
+    }
+}
+
+/// What follows.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// The record's next status; equal to the last one where nothing changed.
+    pub status: Status,
+    /// What is told once, when the status has been written.
+    pub told: Vec<Told>,
+    /// What no longer fits into the history.
+    pub archived: Vec<Past>,
+    /// The UIDs of the requests whose effects are to be looked at: those that have just ended well, and those that are
+    /// overdue. With the looks in [`Present::looks`], ask again.
+    pub looks: Vec<String>,
+    /// When to look again though nothing changes.
+    pub recheck: Option<Timestamp>,
+}
+
+/// One thing to tell: a log line, an Event, a metric.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What happened.
+    pub notice: Notice,
+    /// The OpsRequest's name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+    /// `spec.type`.
+    pub ops_type: String,
+    /// Its phase.
+    pub phase: String,
+    /// Why, in one word.
+    pub reason: String,
+    /// Why, for people.
+    pub message: String,
+    /// Seconds from its first Progressing to its end.
+    pub duration_s: Option<i64>,
+}
+
+/// What can happen to an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Notice {
+    /// It ended well.
+    Successful,
+    /// It ended with an error.
+    Failed,
+    /// It ended without having run: skipped, denied, deleted.
+    NotRun,
+    /// It should have ended or begun by now.
+    Overdue,
+    /// It ended well, and what it was to do is not there.
+    EffectMissing,
+    /// It failed, and a way back was decided or declined.
+    Rollback,
+}
+
+/// What the record says next.
+#[must_use]
+pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, now: Timestamp) -> Observation {
+    let mut requests = present.requests.clone();
+    requests.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    let mut told = Vec::new();
+    let operations = track(present, &requests, previous, settings, now, &mut told);
+    let mut history = previous.history.clone();
+    for past in ended(present, &requests, previous, now) {
+        // Those that ended before anybody watched are remembered, not told.
+        let watched = previous.operations.iter().any(|o| o.uid == past.uid);
+        if watched || now.duration_since(past.ended_at) < settings.timeout {
+            told.push(Told::of(&past));
+        }
+        history.push(past);
+    }
+    check_effects(present, &requests, &mut history, settings, now, &mut told);
+    roll_back(present, &requests, &mut history, &mut told);
+    let storage = grow(present, previous, &mut history, now);
+
+    history.sort_by(|a, b| (b.ended_at, &b.name).cmp(&(a.ended_at, &a.name)));
+    let archived = history.split_off(settings.history.min(history.len()));
+    let mut status = Status {
+        operations,
+        history,
+        history_dropped: previous.history_dropped + u64::try_from(archived.len()).unwrap_or(0),
+        storage,
+        observed_at: previous.observed_at,
+        ..Status::default()
+    };
+    judge::judge(present.database, &requests, &mut status);
+    if status != *previous {
+        status.observed_at = Some(now);
+    }
+    let effects = status.effects_due(&requests, settings, now).map(|p| p.uid.clone());
+    let overdue = status.operations.iter().filter(|o| o.overdue.is_some()).map(|o| o.uid.clone());
+    let looks = effects.chain(overdue).filter(|uid| !present.looks.contains_key(uid)).collect();
+    let recheck = judge::recheck(&requests, &status, settings, now);
+    Observation { status, told, archived, looks, recheck }
+}
+
+fn track(
+    present: &Present<'_>,
+    requests: &[&Request],
+    previous: &Status,
+    settings: &Settings,
+    now: Timestamp,
+    told: &mut Vec<Told>,
+) -> Vec<Tracked> {
+    let mut operations = Vec::new();
+    for request in requests.iter().filter(|r| r.phase.is_active()) {
+        let before = previous.operations.iter().find(|o| *o.uid == *request.uid);
+        let progressing = request.phase == Phase::Progressing;
+        let behind = requests.iter().any(|r| r.uid != request.uid && r.phase == Phase::Progressing);
+        let blocked = progressing || behind || request.phase == Phase::WaitingForApproval;
+        let mut tracked = Tracked {
+            name: request.name.to_string(),
+            uid: request.uid.to_string(),
+            ops_type: request.ops_type.to_string(),
+            phase: request.phase.word().to_owned(),
+            created_at: request.created,
+            started_at: before.and_then(|b| b.started_at).or(progressing.then_some(now)),
+            waiting_from: match before {
+                _ if blocked => None,
+                Some(before) => before.waiting_from.or(Some(now)),
+                None => Some(request.created),
+            },
+            overdue: None,
+            requested_by: request.requested_by.as_deref().map(str::to_owned),
+            changes: before.map_or_else(|| deltas(request, present.database, true), |b| b.changes.clone()),
+        };
+        let last = before.and_then(|b| b.overdue.as_ref());
+        tracked.overdue = overdue(present, request, &tracked, last, settings, now);
+        if let (None, Some(overdue)) = (last, &tracked.overdue) {
+            told.push(Told {
+                notice: Notice::Overdue,
+                name: tracked.name.clone(),
+                uid: tracked.uid.clone(),
+                ops_type: tracked.ops_type.clone(),
+                phase: tracked.phase.clone(),
+                reason: overdue.reason.clone(),
+                message: overdue.message.clone(),
+                duration_s: None,
+            });
+        }
+        operations.push(tracked);
+    }
+    operations
+}
+
+/// The operations that have ended and are not in the history yet.
+fn ended(present: &Present<'_>, requests: &[&Request], previous: &Status, now: Timestamp) -> Vec<Past> {
+    let mut all = Vec::new();
+    for request in requests.iter().filter(|r| r.phase.is_finished() && !previous.holds(r)) {
+        let tracked = previous.operations.iter().find(|o| *o.uid == *request.uid);
+        let at = request.ended_at().unwrap_or(if tracked.is_some() { now } else { request.created });
+        let started_at = tracked.and_then(|t| t.started_at);
+        let failed = request.phase == Phase::Failed || request.phase == Phase::Denied;
+        let (reason, message) = request.failure.as_deref().filter(|_| failed).cloned().unwrap_or_default();
+        all.push(Past {
+            name: request.name.to_string(),
+            uid: request.uid.to_string(),
+            ops_type: request.ops_type.to_string(),
+            outcome: request.phase.word().to_owned(),
+            reason,
+            message,
+            requested_by: request.requested_by.as_deref().map(str::to_owned),
+            created_at: request.created,
+            started_at,
+            ended_at: at,
+            duration_seconds: started_at.map(|began| at.duration_since(began).as_secs().max(0)),
+            changes: tracked.map_or_else(|| deltas(request, present.database, false), |t| t.changes.clone()),
+            effect: None,
+            rollback: None,
+        });
+    }
+    let gone = |t: &&Tracked| !requests.iter().any(|r| *r.uid == t.uid);
+    for tracked in previous.operations.iter().filter(gone) {
+        all.push(Past {
+            name: tracked.name.clone(),
+            uid: tracked.uid.clone(),
+            ops_type: tracked.ops_type.clone(),
+            outcome: DELETED.to_owned(),
+            message: format!("it was deleted while it was {}", tracked.phase),
+            requested_by: tracked.requested_by.clone(),
+            created_at: tracked.created_at,
+            started_at: tracked.started_at,
+            ended_at: now,
+            changes: tracked.changes.clone(),
+            ..Past::default()
+        });
+    }
+    all
+}
+
+/// Notes what the looks found at the effects of successful operations.
+fn check_effects(
+    present: &Present<'_>,
+    requests: &[&Request],
+    history: &mut [Past],
+    settings: &Settings,
+    now: Timestamp,
+    told: &mut Vec<Told>,
+) {
+    for past in history.iter_mut().filter(|p| p.wants_effect()) {
+        let Some(look) = present.looks.get(&past.uid) else { continue };
+        if look.missing.is_empty() {
+            past.effect = Some(CONFIRMED.to_owned());
+        } else if now.duration_since(past.ended_at) >= settings.grace
+            && requests.last().is_some_and(|newest| *newest.uid == past.uid)
+        {
+            let missing = format!("Missing: {}", look.missing.join("; "));
+            told.push(Told {
+                notice: Notice::EffectMissing,
+                reason: judge::EFFECT_MISSING.to_owned(),
+                message: missing.clone(),
+                ..Told::of(past)
+            });
+            past.effect = Some(missing);
+        }
+    }
+}
+
+/// Decides on ways back, and notes what became of those that were decided.
+fn roll_back(present: &Present<'_>, requests: &[&Request], history: &mut [Past], told: &mut Vec<Told>) {
+    for past in history.iter_mut().filter(|p| p.outcome == Phase::Failed.word()) {
+        let next = match &past.rollback {
+            None => {
+                let Some(failed) = requests.iter().find(|r| *r.uid == past.uid && r.rolls_back) else { continue };
+                rollback::decide(present.database, failed, requests)
+            }
+            Some(now) if now.state == RollbackState::Planned => {
+                let made = requests.iter().any(|r| *r.name == now.name);
+                let noted = present.rollbacks.get(&past.uid).cloned();
+                noted.unwrap_or_else(|| rollback::follow(now, made))
+            }
+            Some(_) => continue,
+        };
+        if past.rollback.as_ref() != Some(&next) {
+            let message = match next.state {
+                RollbackState::Planned => format!("{} will go back from it", next.name),
+                RollbackState::Requested => format!("{} goes back from it", next.name),
+                RollbackState::Declined => format!("nothing goes back from it: {}", next.message),
+            };
+            if next.state != RollbackState::Planned {
+                told.push(Told { notice: Notice::Rollback, reason: "Rollback".to_owned(), message, ..Told::of(past) });
+            }
+            past.rollback = Some(next);
+        }
+    }
+}
+
+/// Notes how volumes grow; one that has ended goes into the history.
+fn grow(present: &Present<'_>, previous: &Status, history: &mut Vec<Past>, now: Timestamp) -> Option<Growth> {
+    let before = previous.storage.as_ref();
+    match &present.volumes {
+        Volumes::Unknown => before.cloned(),
+        Volumes::Growing(growth) => {
+            let same = before.filter(|b| b.request_id == growth.request_id);
+            let started_at = same.map_or(now, |b| b.started_at);
+            // What was smaller at first stays the value before, also while the last volume grows.
+            let changes = same.map_or_else(|| growth.changes.clone(), |b| b.changes.clone());
+            Some(Growth { started_at, changes, ..growth.clone() })
+        }
+        Volumes::Settled => {
+            if let Some(done) = before.filter(|b| !history.iter().any(|p| p.uid == b.request_id)) {
+                history.push(Past {
+                    name: done.request_id.clone(),
+                    uid: done.request_id.clone(),
+                    ops_type: STORAGE_PATCH.to_owned(),
+                    outcome: Phase::Successful.word().to_owned(),
+                    created_at: done.started_at,
+                    started_at: Some(done.started_at),
+                    ended_at: now,
+                    duration_seconds: Some(now.duration_since(done.started_at).as_secs()),
+                    changes: done.changes.clone(),
+                    effect: Some(CONFIRMED.to_owned()),
+                    ..Past::default()
+                });
+            }
+            None
+        }
+    }
+}
+
+/// What a request changes. `object_is_old`: the database still has the values from before, as while an operation runs.
+fn deltas(request: &Request, database: &Database, object_is_old: bool) -> Vec<Delta> {
+    let change = request.change(database);
+    let noted = request.before.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let mut all = Vec::new();
+    let acted_on = change.request().and_then(crate::change::Request::named_stanza).map(|s| s.ops_type);
+    for wish in change.wishes.iter().filter(|w| Some(w.ops_type()) == acted_on) {
+        all.extend(of_wish(wish, &change, database, object_is_old, noted.as_ref()));
+    }
+    all
+}
+
+fn of_wish(
+    wish: &Wish,
+    change: &Change,
+    database: &Database,
+    object_is_old: bool,
+    noted: Option<&serde_json::Value>,
+) -> Vec<Delta> {
+    let view = wish.view(database).filter(|_| object_is_old);
+    let noted = |field: &str| noted.and_then(|n| n.get(field)).filter(|v| !v.is_null());
+    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let delta = |field: &str, before: Option<String>, after: String| Delta {
+        component: wish.component_name(change.engine),
+        field: field.to_owned(),
+        before,
+        after,
+    };
+    match &wish.what {
+        What::Replicas(n) => {
+            let before = noted("replicas").map(plain).or_else(|| Some(view?.replicas()?.to_string()));
+            vec![delta("replicas", before, n.to_string())]
+        }
+        What::Shards(n) => {
+            let before = noted("shards").map(plain).or_else(|| Some(view?.shards()?.to_string()));
+            vec![delta("shards", before, n.to_string())]
+        }
+        What::Storage(size) => {
+            let before = noted("storage").map(plain).or_else(|| Some(view?.storage()?.to_string()));
+            vec![delta("storage", before, size.text.clone())]
+        }
+        What::Resources(wanted) => {
+            let noted = noted("resources").map(|r| crate::amount::ResourceSet::of(Some(r)));
+            let present = noted.or_else(|| view?.resources().cloned()).unwrap_or_default();
+            let both = ["cpu", "memory"].into_iter().filter_map(|field| Some((field, wanted.size(field)?)));
+            both.map(|(field, after)| delta(field, present.size(field).map(|q| q.to_string()), after.to_string()))
+                .collect()
+        }
+    }
+}
+
+impl Request {
+    /// When it ended, as far as its conditions tell.
+    fn ended_at(&self) -> Option<Timestamp> {
+        self.changed.filter(|at| *at >= self.created)
+    }
+}
+
+impl Status {
+    /// Whether a request that has ended is in the history, or was and has been archived since.
+    #[must_use]
+    pub fn holds(&self, request: &Request) -> bool {
+        let known = self.history.iter().any(|p| *p.uid == *request.uid);
+        let oldest = self.history.last().filter(|_| self.history_dropped > 0);
+        let watched = self.operations.iter().any(|o| *o.uid == *request.uid);
+        known || !watched && oldest.is_some_and(|o| request.ended_at().unwrap_or(request.created) <= o.ended_at)
+    }
+}
+
+impl Past {
+    /// Whether a look at its effects is still due.
+    #[must_use]
+    pub fn wants_effect(&self) -> bool {
+        self.effect.is_none()
+            && self.outcome == Phase::Successful.word()
+            && crate::change::STANZAS.iter().any(|s| s.ops_type == self.ops_type)
+    }
+}
+
+impl Told {
+    fn of(past: &Past) -> Self {
+        let notice = if past.outcome == Phase::Successful.word() {
+            Notice::Successful
+        } else if past.outcome == Phase::Failed.word() {
+            Notice::Failed
+        } else {
+            Notice::NotRun
+        };
+        Self {
+            notice,
+            name: past.name.clone(),
+            uid: past.uid.clone(),
+            ops_type: past.ops_type.clone(),
+            phase: past.outcome.clone(),
+            reason: past.reason.clone(),
+            message: past.message.clone(),
+            duration_s: past.duration_seconds,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The way back from a failed operation: a new request, forward, to the values from before.
+//!
+//! It compares with the pods, not with the object: the object gets the new values only when a run succeeds, so after a
+//! failed one it still has the old ones, whatever the pods have.
+
+use serde_json::{Value, json};
+
+use crate::amount::ResourceSet;
+use crate::catalog::{Count, OPS_GROUP, OPS_VERSION};
+use crate::change::{Change, HORIZONTAL, VERTICAL, VOLUME};
+use crate::database::{ComponentView, Database};
+use crate::effect::{PodFact, There, missing};
+use crate::plan::{MANAGED_BY, MAX_NAME, REQUEST_ID, hash};
+use crate::record::{Request, Rollback, RollbackState};
+
+/// The annotation, and its value, by which an OpsRequest asks to go back when it fails.
+pub const ROLLBACK: (&str, &str) = ("dbscale.dev/rollback", "on-failure");
+/// The annotation that names the failed OpsRequest that this one goes back from.
+pub const ROLLBACK_OF: &str = "dbscale.dev/rollback-of";
+
+/// What comes next of a rollback that is planned.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// This OpsRequest is created.
+    Create(Box<Value>),
+    /// Another operation is at work; later.
+    Wait,
+    /// There is none, for this reason.
+    Decline(String),
+}
+
+/// Whether there will be a way back from a request that failed. `all` are the requests of its database.
+#[must_use]
+pub fn decide(database: &Database, failed: &Request, all: &[&Request]) -> Rollback {
+    let newer = || all.iter().find(|r| r.created >= failed.created && r.uid != failed.uid);
+    let refusal = if let Some(of) = &failed.rollback_of {
+        Some(format!("it was itself the way back from {of}"))
+    } else if *failed.ops_type == *VOLUME.ops_type {
+        Some("volumes only grow".to_owned())
+    } else if ![VERTICAL.ops_type, HORIZONTAL.ops_type].contains(&&*failed.ops_type) {
+        Some(format!("there is none from a {}", failed.ops_type))
+    } else if failed.before.is_none() {
+        Some("the values from before were not noted".to_owned())
+    } else {
+        newer().map(|newer| format!("{} came after it", newer.name))
+    };
+    match refusal {
+        Some(message) => Rollback { state: RollbackState::Declined, message, ..Rollback::default() },
+        None => Rollback { name: name(database, failed), ..Rollback::default() },
+    }
+}
+
+/// What became of a planned rollback: `made` tells whether its OpsRequest is there.
+#[must_use]
+pub fn follow(planned: &Rollback, made: bool) -> Rollback {
+    let state = if made { RollbackState::Requested } else { planned.state };
+    Rollback { state, ..planned.clone() }
+}
+
+/// The same name for the same failed request, so that two controllers never make two.
+fn name(database: &Database, failed: &Request) -> String {
+    let tail = format!("-rollback-{}", hash(&failed.uid));
+    let head: String = database.name.chars().take(MAX_NAME - tail.len()).collect();
+    format!("{}{tail}", head.trim_end_matches(['-', '.']))
+}
+
+/// The step that a planned rollback takes now. `pods` are `None` where they are not known.
+#[must_use]
+pub fn next(
+    database: &Database,
+    failed: &Request,
+    all: &[&Request],
+    planned: &Rollback,
+    pods: Option<&[PodFact]>,
+) -> Next {
+    let others = || all.iter().filter(|r| r.uid != failed.uid && *r.name != *planned.name);
+    if let Some(newer) = others().find(|r| r.created >= failed.created) {
+        return Next::Decline(format!("{} came after it", newer.name));
+    }
+    if others().any(|r| r.phase.is_active()) {
+        return Next::Wait;
+    }
+    match inverse(database, failed) {
+        Err(reason) => Next::Decline(reason),
+        Ok(spec) => {
+            let object = object(database, failed, &planned.name, spec);
+            let change = Change::of_request(database.engine, &object, Some(database));
+            let there = There { database, object_too: false, pods, claims: &[] };
+            if pods.is_some() && missing(&change, &there).is_empty() {
+                return Next::Decline("the pods still have the values from before".to_owned());
+            }
+            Next::Create(Box::new(object))
+        }
+    }
+}
+
+/// The spec that asks for the values from before a request.
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn inverse(database: &Database, failed: &Request) -> Result<Value, String> {
+    let before: Value = failed.before.as_deref().and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+    let component = before.get("component").and_then(Value::as_str).unwrap_or_default();
+    let view = database.component(component).ok_or_else(|| format!("the database has no component {component}"))?;
+    let mut spec = json!({});
+    if *failed.ops_type == *VERTICAL.ops_type {
+        let resources = ResourceSet::of(before.get("resources"));
+        let ask = view.component.resources.as_ref().and_then(|r| r.ask.as_ref()).filter(|_| !resources.is_empty());
+        let ask = ask.ok_or("it had no resources of its own before")?;
+        view.narrowed(ask).field("resources").set(&mut spec, resources.to_json());
+    } else {
+        count(view, view.component.replicas.as_ref(), before.get("replicas"), &mut spec);
+        count(view, view.component.shards.as_ref(), before.get("shards"), &mut spec);
+        if spec.get(HORIZONTAL.field).is_none() {
+            return Err("the numbers from before were not noted".to_owned());
+        }
+    }
+    spec["type"] = json!(failed.ops_type);
+    Ok(spec)
+}
+
+fn count(view: &ComponentView, count: Option<&Count>, before: Option<&Value>, spec: &mut Value) {
+    let Some(Count { ask: Some(ask), with, .. }) = count else { return };
+    let Some(number) = before.and_then(Value::as_i64) else { return };
+    view.narrowed(ask).set(spec, json!(number));
+    for (pointer, value) in with {
+        pointer.set(spec, value.clone());
+    }
+}
+
+fn object(database: &Database, failed: &Request, name: &str, mut spec: Value) -> Value {
+    let engine = database.engine;
+    spec[engine.reference.as_str()] = json!({"name": database.name});
+    if !database.is_ready() {
+        // KubeDB would wait for a database to be Ready that only this can make so.
+        spec["apply"] = json!("Always");
+    }
+    json!({
+        "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"),
+        "kind": engine.ops_kind(),
+        "metadata": {
+            "name": name,
+            "namespace": database.namespace,
+            "labels": {MANAGED_BY.0: MANAGED_BY.1},
+            "annotations": {ROLLBACK_OF: failed.name, REQUEST_ID: format!("rollback-{}", failed.uid)},
+        },
+        "spec": spec,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::catalog::Catalog;
+
+    fn database(phase: &str) -> Database {
+        let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
+            "spec": {"replicaSet": {"name": "rs0"}, "replicas": 3}, "status": {"phase": phase}});
+        Database::of(Catalog::builtin().find("mongodb").unwrap(), &object)
+    }
+
+    /// A request of a type, created in a minute of one hour.
+    fn request(name: &str, minute: u32, ops_type: &str, phase: &str, before: &str) -> Request {
+        let object = json!({
+            "metadata": {"name": name, "uid": format!("uid-{name}"), "creationTimestamp": format!("2026-01-01T00:{minute:02}:00Z"),
+                "annotations": {"dbscale.dev/rollback": "on-failure", "dbscale.dev/before": before}},
+            "spec": {"type": ops_type, "databaseRef": {"name": "db"}}, "status": {"phase": phase},
+        });
+        Request::of(Catalog::builtin().find("mongodb").unwrap(), &object).unwrap()
+    }
+
+    fn pods(count: usize) -> Vec<PodFact> {
+        let pod = |i: usize| PodFact {
+            name: format!("db-{i}"),
+            component: "replicaSet",
+            item: None,
+            containers: Vec::new(),
+            deleting: false,
+            problem: None,
+        };
+        (0..count).map(pod).collect()
+    }
+
+    const THREE: &str = r#"{"component": "replicaSet", "replicas": 3}"#;
+
+    #[rstest]
+    #[case::scaling("HorizontalScaling", None, RollbackState::Planned, "")]
+    #[case::volumes("VolumeExpansion", None, RollbackState::Declined, "volumes only grow")]
+    #[case::other_type("Restart", None, RollbackState::Declined, "there is none from a Restart")]
+    #[case::a_rollback(
+        "HorizontalScaling",
+        Some("first"),
+        RollbackState::Declined,
+        "it was itself the way back from first"
+    )]
+    fn decisions(
+        #[case] ops_type: &str,
+        #[case] of: Option<&str>,
+        #[case] state: RollbackState,
+        #[case] message: &str,
+    ) {
+        let mut failed = request("r", 1, ops_type, "Failed", THREE);
+        failed.rollback_of = of.map(Into::into);
+        let decided = decide(&database("Ready"), &failed, &[&failed]);
+        assert_eq!((decided.state, decided.message.as_str()), (state, message));
+        assert_eq!(decided.name.is_empty(), state == RollbackState::Declined);
+    }
+
+    #[test]
+    fn a_newer_request_ends_the_way_back() {
+        let failed = request("r", 1, "HorizontalScaling", "Failed", THREE);
+        let newer = request("later", 2, "VerticalScaling", "Pending", "");
+        assert_eq!(decide(&database("Ready"), &failed, &[&failed, &newer]).message, "later came after it");
+    }
+
+    #[rstest]
+    #[case::pods_came(Some(4), "create")]
+    #[case::nothing_came(Some(3), "decline")]
+    #[case::not_known(None, "create")]
+    fn compared_with_the_pods(#[case] there: Option<usize>, #[case] wanted: &str) {
+        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
+        let planned = decide(&database("Ready"), &failed, &[&failed]);
+        let pods = there.map(pods);
+        let step = next(&database("Ready"), &failed, &[&failed], &planned, pods.as_deref());
+        let word = match &step {
+            Next::Create(_) => "create",
+            Next::Wait => "wait",
+            Next::Decline(_) => "decline",
+        };
+        assert_eq!(word, wanted, "{step:?}");
+    }
+
+    #[test]
+    fn an_older_operation_that_still_runs_goes_first() {
+        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
+        let older = request("older", 1, "VerticalScaling", "Progressing", "");
+        let planned = decide(&database("Ready"), &failed, &[&failed]);
+        assert_eq!(next(&database("Ready"), &failed, &[&older, &failed], &planned, None), Next::Wait);
+    }
+
+    #[rstest]
+    #[case::ready("Ready", Value::Null)]
+    #[case::not_ready("NotReady", json!("Always"))]
+    fn the_request_goes_to_the_values_from_before(#[case] phase: &str, #[case] apply: Value) {
+        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
+        let planned = decide(&database(phase), &failed, &[&failed]);
+        let Next::Create(object) = next(&database(phase), &failed, &[&failed], &planned, Some(&pods(4))) else {
+            panic!("it is created")
+        };
+        assert_eq!(object["spec"]["horizontalScaling"], json!({"replicas": 3}));
+        assert_eq!(object["spec"]["databaseRef"], json!({"name": "db"}));
+        assert_eq!(object["spec"]["apply"], apply);
+        assert_eq!(object["metadata"]["annotations"]["dbscale.dev/rollback-of"], "r");
+        assert_eq!(object["metadata"]["name"], planned.name.as_str());
+    }
+
+    #[test]
+    fn resources_go_back_whole() {
+        let before = r#"{"component": "replicaSet", "resources": {"limits": {"memory": "2Gi"}}}"#;
+        let failed = request("r", 5, "VerticalScaling", "Failed", before);
+        let spec = inverse(&database("Ready"), &failed).unwrap();
+        assert_eq!(spec["verticalScaling"]["replicaSet"]["resources"], json!({"limits": {"memory": "2Gi"}}));
+        let failed = request("r", 5, "VerticalScaling", "Failed", r#"{"component": "replicaSet", "resources": null}"#);
+        assert_eq!(inverse(&database("Ready"), &failed).unwrap_err(), "it had no resources of its own before");
+    }
+}
