@@ -26,7 +26,7 @@ fn request(spec: &Value, database: &Database) -> Change {
     Change::of_request(database.engine, &object, Some(database))
 }
 
-fn found(spec: Value, object: &Value, pods: &[Value], object_too: bool) -> Vec<String> {
+fn found(spec: &Value, object: &Value, pods: &[Value], object_too: bool) -> Vec<String> {
     let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), object);
     let pods = pods_of(&database, object, pods);
     let claims = [ClaimFact {
@@ -39,7 +39,7 @@ fn found(spec: Value, object: &Value, pods: &[Value], object_too: bool) -> Vec<S
         idle: false,
     }];
     let there = There { database: &database, object_too, pods: Some(&pods), claims: &claims };
-    missing(&request(&spec, &database), &there)
+    missing(&request(spec, &database), &there)
 }
 
 fn members(n: i64) -> Value {
@@ -65,7 +65,7 @@ fn memory(text: &str) -> Value {
     json!({"type": "HorizontalScaling", "horizontalScaling": {"replicas": 3}, "verticalScaling": memory("4Gi")["verticalScaling"]}), true, &[])]
 fn of_a_replica_set(#[case] spec: Value, #[case] object_too: bool, #[case] wanted: &[&str]) {
     let pods: Vec<Value> = (0..3).map(|i| pod(&format!("db-{i}"), "2Gi", &Value::Null)).collect();
-    assert_eq!(found(spec, &object(), &pods, object_too), wanted);
+    assert_eq!(found(&spec, &object(), &pods, object_too), wanted);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn shards_and_members_count_together() {
         })
         .collect();
     let spec = json!({"type": "HorizontalScaling", "horizontalScaling": {"shard": {"shards": 3, "replicas": 2}}});
-    assert_eq!(found(spec, &object, &pods, false), ["shard has 5 of 6 pods"]);
+    assert_eq!(found(&spec, &object, &pods, false), ["shard has 5 of 6 pods"]);
 }
 
 #[test]

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::deltas::deltas;
 use super::judge::{self, overdue};
-use super::{
-    CONFIRMED, DELETED, Delta, Growth, Past, Request, Rollback, RollbackState, STORAGE_PATCH, Status, Tracked,
-};
-use crate::change::{Change, What, Wish};
+use super::{CONFIRMED, DELETED, Growth, Past, Request, Rollback, RollbackState, STORAGE_PATCH, Status, Tracked};
 use crate::database::Database;
 use crate::growth::Volumes;
 use crate::rollback;
@@ -330,57 +328,6 @@ fn grow(present: &Present<'_>, previous: &Status, history: &mut Vec<Past>, now: 
                 });
             }
             None
-        }
-    }
-}
-
-/// What a request changes. `object_is_old`: the database still has the values from before, as while an operation runs.
-fn deltas(request: &Request, database: &Database, object_is_old: bool) -> Vec<Delta> {
-    let change = request.change(database);
-    let noted = request.before.as_deref().and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
-    let mut all = Vec::new();
-    let acted_on = change.request().and_then(crate::change::Request::named_stanza).map(|s| s.ops_type);
-    for wish in change.wishes.iter().filter(|w| Some(w.ops_type()) == acted_on) {
-        all.extend(of_wish(wish, &change, database, object_is_old, noted.as_ref()));
-    }
-    all
-}
-
-fn of_wish(
-    wish: &Wish,
-    change: &Change,
-    database: &Database,
-    object_is_old: bool,
-    noted: Option<&serde_json::Value>,
-) -> Vec<Delta> {
-    let view = wish.view(database).filter(|_| object_is_old);
-    let noted = |field: &str| noted.and_then(|n| n.get(field)).filter(|v| !v.is_null());
-    let plain = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let delta = |field: &str, before: Option<String>, after: String| Delta {
-        component: wish.component_name(change.engine),
-        field: field.to_owned(),
-        before,
-        after,
-    };
-    match &wish.what {
-        What::Replicas(n) => {
-            let before = noted("replicas").map(plain).or_else(|| Some(view?.replicas()?.to_string()));
-            vec![delta("replicas", before, n.to_string())]
-        }
-        What::Shards(n) => {
-            let before = noted("shards").map(plain).or_else(|| Some(view?.shards()?.to_string()));
-            vec![delta("shards", before, n.to_string())]
-        }
-        What::Storage(size) => {
-            let before = noted("storage").map(plain).or_else(|| Some(view?.storage()?.to_string()));
-            vec![delta("storage", before, size.text.clone())]
-        }
-        What::Resources(wanted) => {
-            let noted = noted("resources").map(|r| crate::amount::ResourceSet::of(Some(r)));
-            let present = noted.or_else(|| view?.resources().cloned()).unwrap_or_default();
-            let both = ["cpu", "memory"].into_iter().filter_map(|field| Some((field, wanted.size(field)?)));
-            both.map(|(field, after)| delta(field, present.size(field).map(|q| q.to_string()), after.to_string()))
-                .collect()
         }
     }
 }
