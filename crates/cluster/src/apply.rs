@@ -116,6 +116,38 @@ impl Cluster {
         }
     }
 
+    /// Applies an object on the server's side: afterwards the fields in it are as they stand here, and belong to this
+    /// manager alone. Applying it again changes nothing.
+    ///
+    /// # Errors
+    /// What the server says; [`Kind::NotFound`] where `path` is a status of an object that is not there.
+    pub async fn apply(&self, path: &str, object: &Value, write: &Write) -> Result<Value, ApiFailure> {
+        let call = Call::patch(path, "application/apply-patch+yaml", object.to_string().into_bytes())
+            .query("fieldManager", Some(&write.field_manager))
+            .query("force", Some("true"))
+            .query("fieldValidation", Some("Strict"))
+            .query("dryRun", write.dry_run.then_some("All"));
+        self.call(&call).await
+    }
+
+    /// Deletes exactly the object that was seen: not another one of its name, and not one that has changed since.
+    /// Answers whether this call or another one did.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] where it has changed; else what the server says.
+    pub async fn delete(&self, path: &str, uid: &str, resource_version: &str) -> Result<bool, ApiFailure> {
+        let options = serde_json::json!({
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"uid": uid, "resourceVersion": resource_version},
+        });
+        match self.call(&Call::delete(path, &options)).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.kind == Kind::NotFound => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Looks whether a call whose answer got lost was `done`. While `failure` leaves that open, it looks again for
     /// [`LOOK`]: the server may still be at it.
     pub(crate) async fn trace(&self, path: &str, done: impl Fn(&Value) -> bool, failure: &ApiFailure) -> Trace {

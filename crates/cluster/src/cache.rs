@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use dbscale_core::catalog::{Catalog, Engine};
+use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::facts::{ClassFact, Known};
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
@@ -134,6 +134,12 @@ pub enum Topic {
     Classes,
     /// Namespaces whose refusals are warnings.
     Lenient,
+    /// Records of scaling.
+    Records,
+    /// The claims of databases.
+    Claims,
+    /// The workloads of databases.
+    Workloads(SetKind),
 }
 
 impl Topic {
@@ -145,6 +151,10 @@ impl Topic {
             Self::Engine(engine, Role::Operation) => format!("{engine} OpsRequests"),
             Self::Classes => "storage classes".to_owned(),
             Self::Lenient => "namespaces".to_owned(),
+            Self::Records => "records".to_owned(),
+            Self::Claims => "claims".to_owned(),
+            Self::Workloads(SetKind::PetSet) => "pet sets".to_owned(),
+            Self::Workloads(SetKind::StatefulSet) => "stateful sets".to_owned(),
         }
     }
 }
@@ -188,6 +198,8 @@ impl Cache {
                     None => items.remove(key(object).1.as_str()),
                 };
             }),
+            // Of no use to rules.
+            Topic::Records | Topic::Claims | Topic::Workloads(_) => {}
             Topic::Lenient => feed(&mut inner.lenient, event, |items, object, there| {
                 let (_, name) = key(object);
                 if there {

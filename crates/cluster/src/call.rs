@@ -70,6 +70,18 @@ impl Call {
         Self { method: Method::PATCH, path: path.into(), query: Vec::new(), body: Some((kind, body)) }
     }
 
+    /// A PUT of a JSON object.
+    #[must_use]
+    pub fn put(path: impl Into<String>, object: &Value) -> Self {
+        Self { method: Method::PUT, ..Self::post(path, object) }
+    }
+
+    /// A DELETE with its options, a JSON object.
+    #[must_use]
+    pub fn delete(path: impl Into<String>, options: &Value) -> Self {
+        Self { method: Method::DELETE, ..Self::post(path, options) }
+    }
+
     /// The same with a query parameter, where it is given.
     #[must_use]
     pub fn query(mut self, name: &'static str, value: Option<&str>) -> Self {

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod connect;
 pub mod error;
 mod kubeconfig;
+pub mod lease;
 #[cfg(test)]
 mod mock;
 pub mod read;

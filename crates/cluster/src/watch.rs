@@ -1,5 +1,5 @@
-//! Keeps a [`Cache`]: finds out which of KubeDB's kinds the server has, and watches each. Objects are trimmed while they are
-//! read, so that a list of thousands never stands in memory as it came.
+//! Watches a cluster for an [`Audience`]: finds out which of KubeDB's kinds the server has, and watches each. Objects are
+//! trimmed while they are read, so that a list of thousands never stands in memory as it came.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,8 +7,9 @@ use std::marker::PhantomData;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP, OPS_VERSION, Pointer};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP, OPS_VERSION, Pointer, SetKind};
 use dbscale_core::facts::DEFAULT_CLASS;
+use dbscale_core::record;
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -38,18 +39,57 @@ const MOST_VALUES: u32 = 20_000;
 /// The namespaces whose refusals are warnings.
 const LENIENT: &str = "dbscale.dev/enforcement=warn";
 
-/// Watches all that a [`Cache`] holds.
-pub struct Watches {
+/// The claims and workloads of KubeDB's databases. Source: KubeDB's base labels, which its workloads select claims by.
+const KUBEDBS: &str = "app.kubernetes.io/managed-by=kubedb.com";
+
+/// Who hears what the watches see. The databases and OpsRequests of all engines are watched for everybody.
+pub trait Audience: fmt::Debug + Send + Sync + 'static {
+    /// What is watched beside them.
+    const OTHERS: &'static [Topic];
+
+    /// What is kept of a database.
+    #[must_use]
+    fn databases() -> &'static Keep {
+        any_database()
+    }
+
+    /// What is kept of an OpsRequest.
+    #[must_use]
+    fn operations() -> &'static Keep {
+        any_operation()
+    }
+
+    /// Takes in what a watch tells.
+    fn tell(&self, topic: Topic, event: &Event<'_>, now: Timestamp);
+
+    /// Forgets what is of no use any more; asked now and then.
+    fn tidy(&self, _now: Timestamp) {}
+}
+
+impl Audience for Cache {
+    const OTHERS: &'static [Topic] = &[Topic::Classes, Topic::Lenient];
+
+    fn tell(&self, topic: Topic, event: &Event<'_>, now: Timestamp) {
+        Self::tell(self, topic, event, now);
+    }
+
+    fn tidy(&self, now: Timestamp) {
+        self.forget(now);
+    }
+}
+
+/// Watches all that an [`Audience`] wants to hear of.
+pub struct Watches<A> {
     cluster: Cluster,
-    cache: Arc<Cache>,
+    cache: Arc<A>,
     /// Told whenever a kind has been read as a whole, or cannot be.
     pub changed: Arc<Notify>,
 }
 
-impl Watches {
+impl<A: Audience> Watches<A> {
     /// Watches `cluster` for `cache`, once [`Watches::run`] is.
     #[must_use]
-    pub fn new(cluster: Cluster, cache: Arc<Cache>) -> Self {
+    pub fn new(cluster: Cluster, cache: Arc<A>) -> Self {
         Self { cluster, cache, changed: Arc::default() }
     }
 
@@ -89,20 +129,33 @@ impl Watches {
                 discovered();
                 self.changed.notify_one();
             }
-            self.cache.forget(Timestamp::now());
+            self.cache.tidy(Timestamp::now());
         }
     }
 
-    /// What there is to watch: storage classes, namespaces, and the kinds of KubeDB that the server has, each in the first
-    /// of its versions that is served.
+    /// What there is to watch, and the server has: what the audience wants, and the kinds of KubeDB, each in the first of
+    /// its versions that is served.
     async fn installed(&self) -> Result<Vec<(Topic, ApiResource)>, ApiFailure> {
         let resource = |group: &str, version: &str, kind: &str, plural: &str| {
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
         };
-        let mut installed = vec![
-            (Topic::Classes, resource("storage.k8s.io", "v1", "StorageClass", "storageclasses")),
-            (Topic::Lenient, resource("", "v1", "Namespace", "namespaces")),
-        ];
+        let mut installed = Vec::new();
+        for topic in A::OTHERS {
+            let (group, version, kind, plural) = match topic {
+                Topic::Classes => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
+                Topic::Lenient => ("", "v1", "Namespace", "namespaces"),
+                Topic::Claims => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+                Topic::Workloads(SetKind::StatefulSet) => ("apps", "v1", "StatefulSet", "statefulsets"),
+                Topic::Workloads(SetKind::PetSet) => ("apps.k8s.appscode.com", "v1", "PetSet", "petsets"),
+                Topic::Records => (record::GROUP, record::VERSION, record::KIND, record::PLURAL),
+                Topic::Engine(..) => continue,
+            };
+            // What every server has is not asked for.
+            let always = !group.contains('.') || group.ends_with(".k8s.io");
+            if always || self.served(group, version).await?.iter().any(|p| p == plural) {
+                installed.push((*topic, resource(group, version, kind, plural)));
+            }
+        }
         let mut versions: Vec<&str> =
             Catalog::builtin().engines().flat_map(|e| &e.versions).map(String::as_str).collect();
         versions.sort_unstable();
@@ -144,29 +197,36 @@ impl Watches {
             (self.cluster.client.clone(), Arc::clone(&self.cache), Arc::clone(&self.changed));
         async move {
             match topic {
-                Topic::Engine(_, Role::Database) => follow::<Databases>(client, &resource, topic, cache, changed).await,
-                Topic::Engine(_, Role::Operation) => {
-                    follow::<Operations>(client, &resource, topic, cache, changed).await;
+                Topic::Engine(_, Role::Database) => {
+                    follow::<A, Databases>(client, &resource, topic, cache, changed).await;
                 }
-                Topic::Classes => follow::<Classes>(client, &resource, topic, cache, changed).await,
-                Topic::Lenient => follow::<Names>(client, &resource, topic, cache, changed).await,
+                Topic::Engine(_, Role::Operation) => {
+                    follow::<A, Operations>(client, &resource, topic, cache, changed).await;
+                }
+                Topic::Classes => follow::<A, Classes>(client, &resource, topic, cache, changed).await,
+                Topic::Lenient => follow::<A, Names>(client, &resource, topic, cache, changed).await,
+                Topic::Records => follow::<A, Records>(client, &resource, topic, cache, changed).await,
+                Topic::Claims => follow::<A, Claims>(client, &resource, topic, cache, changed).await,
+                Topic::Workloads(_) => follow::<A, Workloads>(client, &resource, topic, cache, changed).await,
             }
         }
     }
 }
 
-async fn follow<S: Shape>(
+async fn follow<A: Audience, S: Shape>(
     client: kube::Client,
     resource: &ApiResource,
     topic: Topic,
-    cache: Arc<Cache>,
+    cache: Arc<A>,
     changed: Arc<Notify>,
 ) {
-    let api: Api<Trimmed<S>> = Api::all_with(client, resource);
-    let mut config = watcher::Config::default().page_size(PAGE);
-    if topic == Topic::Lenient {
-        config = config.labels(LENIENT);
-    }
+    let api: Api<Trimmed<A, S>> = Api::all_with(client, resource);
+    let config = watcher::Config::default().page_size(PAGE);
+    let config = match topic {
+        Topic::Lenient => config.labels(LENIENT),
+        Topic::Claims | Topic::Workloads(_) => config.labels(KUBEDBS),
+        Topic::Engine(..) | Topic::Classes | Topic::Records => config,
+    };
     let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
     let mut broken = String::new();
     while let Some(event) = events.next().await {
@@ -197,7 +257,27 @@ async fn follow<S: Shape>(
 
 /// What is kept of a kind of objects.
 trait Shape: fmt::Debug + Clone + Send + Sync + 'static {
-    fn keep() -> &'static Keep;
+    fn keep<A: Audience>() -> &'static Keep;
+}
+
+/// A shape whose places are written down here.
+macro_rules! shape {
+    ($(#[$doc:meta])* $name:ident, $($place:expr),*) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        struct $name;
+
+        impl Shape for $name {
+            fn keep<A: Audience>() -> &'static Keep {
+                static KEEP: LazyLock<Keep> = LazyLock::new(|| {
+                    let mut keep = named();
+                    $(keep.all(&place($place));)*
+                    keep
+                });
+                &KEEP
+            }
+        }
+    };
 }
 
 #[derive(Debug, Clone)]
@@ -206,36 +286,57 @@ struct Databases;
 struct Operations;
 #[derive(Debug, Clone)]
 struct Classes;
-#[derive(Debug, Clone)]
-struct Names;
+
+shape!(
+    /// Of a namespace its name.
+    Names, "/metadata/name"
+);
+shape!(
+    /// Of a record its status, and whose it is.
+    Records, "/spec/databaseRef", "/status"
+);
+shape!(
+    /// Of a claim what tells whose it is, what it asks for and has, and how a resize goes.
+    Claims,
+    "/metadata/labels",
+    "/spec/resources/requests/storage",
+    "/spec/storageClassName",
+    "/status/capacity/storage",
+    "/status/conditions",
+    "/status/allocatedResourceStatuses"
+);
+shape!(
+    /// Of a workload what tells whose it is, and which claims are its own.
+    Workloads,
+    "/metadata/labels",
+    "/metadata/ownerReferences",
+    "/spec/replicas",
+    "/spec/selector/matchLabels",
+    "/spec/volumeClaimTemplates[name=*]/metadata/name",
+    "/spec/volumeClaimTemplates[name=*]/spec/resources/requests/storage"
+);
 
 impl Shape for Databases {
-    fn keep() -> &'static Keep {
-        any_database()
+    fn keep<A: Audience>() -> &'static Keep {
+        A::databases()
     }
 }
 
 impl Shape for Operations {
-    fn keep() -> &'static Keep {
-        any_operation()
+    fn keep<A: Audience>() -> &'static Keep {
+        A::operations()
     }
 }
 
 impl Shape for Classes {
-    fn keep() -> &'static Keep {
+    fn keep<A: Audience>() -> &'static Keep {
         static KEEP: LazyLock<Keep> = LazyLock::new(|| {
             let mut keep = named();
-            keep.all(&Pointer::default().field("allowVolumeExpansion"));
-            keep.all(&Pointer::default().field("metadata").field("annotations").field(DEFAULT_CLASS));
+            keep.all(&place("/allowVolumeExpansion"));
+            // Its name has a slash, so it is no text of a pointer.
+            keep.all(&place("/metadata/annotations").field(DEFAULT_CLASS));
             keep
         });
-        &KEEP
-    }
-}
-
-impl Shape for Names {
-    fn keep() -> &'static Keep {
-        static KEEP: LazyLock<Keep> = LazyLock::new(named);
         &KEEP
     }
 }
@@ -243,23 +344,34 @@ impl Shape for Names {
 /// What a watch itself needs of an object.
 fn named() -> Keep {
     let mut keep = Keep::nothing();
-    for field in ["name", "namespace", "resourceVersion"] {
-        keep.all(&Pointer::default().field("metadata").field(field));
+    for field in ["name", "namespace", "uid", "resourceVersion"] {
+        keep.all(&place("/metadata").field(field));
     }
     keep
 }
 
-/// An object of which only a [`Shape`] was read.
-#[derive(Debug, Clone)]
-struct Trimmed<S> {
-    metadata: ObjectMeta,
-    value: Value,
-    shape: PhantomData<S>,
+/// A place that this file names.
+fn place(text: &str) -> Pointer {
+    text.parse().unwrap_or_default()
 }
 
-impl<'de, S: Shape> serde::Deserialize<'de> for Trimmed<S> {
+/// An object of which only a [`Shape`] was read.
+#[derive(Debug)]
+struct Trimmed<A, S> {
+    metadata: ObjectMeta,
+    value: Value,
+    shape: PhantomData<(A, S)>,
+}
+
+impl<A, S> Clone for Trimmed<A, S> {
+    fn clone(&self) -> Self {
+        Self { metadata: self.metadata.clone(), value: self.value.clone(), shape: PhantomData }
+    }
+}
+
+impl<'de, A: Audience, S: Shape> serde::Deserialize<'de> for Trimmed<A, S> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = S::keep().seed(&Budget::new(MOST_VALUES)).deserialize(deserializer)?;
+        let value = S::keep::<A>().seed(&Budget::new(MOST_VALUES)).deserialize(deserializer)?;
         let text = |field: &str| value.get("metadata")?.get(field)?.as_str().map(str::to_owned);
         let metadata = ObjectMeta {
             name: text("name"),
@@ -271,7 +383,7 @@ impl<'de, S: Shape> serde::Deserialize<'de> for Trimmed<S> {
     }
 }
 
-impl<S: Shape> Resource for Trimmed<S> {
+impl<A: Audience, S: Shape> Resource for Trimmed<A, S> {
     type DynamicType = ApiResource;
     type Scope = DynamicResourceScope;
 

@@ -5,7 +5,7 @@ use std::borrow::Borrow;
 
 use serde_json::Value;
 
-use crate::amount::{ResourceSet, Side};
+use crate::amount::{Amount, ResourceSet, Side};
 use crate::change::{Change, What, Wish};
 use crate::database::{ComponentView, Database};
 use crate::facts::ClaimFact;
@@ -174,7 +174,7 @@ fn resources(view: &ComponentView, wanted: &ResourceSet, there: &There<'_>) -> O
 fn covers(has: &ResourceSet, wanted: &ResourceSet) -> bool {
     Side::ALL.iter().all(|side| {
         wanted.amounts(*side).all(|(name, wanted)| {
-            has.amount(*side, name).and_then(|w| w.quantity()) == wanted.quantity() || wanted.quantity().is_none()
+            has.amount(*side, name).and_then(Amount::quantity) == wanted.quantity() || wanted.quantity().is_none()
         })
     })
 }

@@ -97,6 +97,14 @@ impl Pattern {
         (index >= 0 && index.to_string() == digits).then_some(Some(index))
     }
 
+    /// The places of the database object that fill its holes.
+    pub fn places(&self) -> impl Iterator<Item = &Pointer> {
+        self.0.iter().filter_map(|part| match part {
+            Part::Place(pointer) => Some(pointer),
+            Part::Text(_) | Part::Database | Part::Shard | Part::Item => None,
+        })
+    }
+
     fn has_shard(&self) -> bool {
         self.0.contains(&Part::Shard)
     }

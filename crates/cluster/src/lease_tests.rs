@@ -1,0 +1,128 @@
+//! Two that want one lease, on a server of a few lines.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use http::{Method, Request, Response};
+use kube::client::Body;
+use rstest::rstest;
+
+use super::*;
+
+#[rstest]
+#[case::nobody("", 15, 0, Verdict::Free)]
+#[case::ours("me", 15, 600, Verdict::Ours)]
+#[case::fresh("other", 15, 14, Verdict::Taken)]
+#[case::run_out("other", 15, 15, Verdict::Free)]
+#[case::by_the_holders_duration("other", 60, 20, Verdict::Taken)]
+fn verdicts(#[case] holder: &str, #[case] lasts: u64, #[case] unchanged_s: u64, #[case] wanted: Verdict) {
+    let lease = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": lasts}});
+    assert_eq!(verdict(&lease, "me", Duration::from_secs(unchanged_s), &Terms::default()), wanted);
+}
+
+/// The lease as the server has it, and whether the server is down.
+#[derive(Default)]
+struct Server {
+    lease: Value,
+    version: u64,
+    down: bool,
+}
+
+impl Server {
+    fn answer(&mut self, method: &Method, sent: Value) -> (u16, Value) {
+        let status =
+            |code: u16, reason: &str| (code, json!({"reason": reason, "message": reason, "details": {"name": "l"}}));
+        if self.down {
+            return status(500, "InternalError");
+        }
+        match *method {
+            Method::GET if self.lease.is_null() => return status(404, "NotFound"),
+            Method::GET => return (200, self.lease.clone()),
+            Method::POST if !self.lease.is_null() => return status(409, "AlreadyExists"),
+            Method::PUT if sent["metadata"]["resourceVersion"] != self.lease["metadata"]["resourceVersion"] => {
+                return status(409, "Conflict");
+            }
+            _ => {}
+        }
+        self.version += 1;
+        self.lease = sent;
+        self.lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        (200, self.lease.clone())
+    }
+}
+
+fn cluster(server: &Arc<Mutex<Server>>) -> Cluster {
+    let server = Arc::clone(server);
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let server = Arc::clone(&server);
+        async move {
+            let (parts, body) = request.into_parts();
+            let sent = body.collect_bytes().await.map(|b| serde_json::from_slice(&b).unwrap_or_default());
+            let (code, answer) = server.lock().unwrap().answer(&parts.method, sent.unwrap_or_default());
+            let response = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+            Ok::<_, Infallible>(response.unwrap())
+        }
+    });
+    Cluster::new(kube::Client::new(service, "default"), "http://test".to_owned(), Duration::from_secs(5))
+}
+
+fn lease(server: &Arc<Mutex<Server>>, identity: &str) -> Lease {
+    let millis = Duration::from_millis;
+    let terms = Terms { duration: Duration::from_secs(1), give_up: millis(300), pause: millis(10) };
+    Lease::new(cluster(server), CONTROLLER, identity.to_owned(), terms)
+}
+
+fn holder(server: &Arc<Mutex<Server>>) -> Value {
+    server.lock().unwrap().lease["spec"]["holderIdentity"].clone()
+}
+
+#[tokio::test]
+async fn a_lease_that_is_released_is_taken_by_the_other_at_once() {
+    let server = Arc::default();
+    let (mut first, mut second) = (lease(&server, "first"), lease(&server, "second"));
+    first.acquire(|| ()).await;
+    assert!(!second.try_acquire().await.unwrap());
+    assert!(first.try_acquire().await.unwrap(), "renewed");
+    assert_eq!(holder(&server), "first");
+    first.release().await;
+    assert!(second.try_acquire().await.unwrap());
+    let spec = server.lock().unwrap().lease["spec"].clone();
+    assert_eq!((&spec["holderIdentity"], &spec["leaseTransitions"]), (&json!("second"), &json!(1)));
+    assert_eq!(spec["leaseDurationSeconds"], 1);
+}
+
+#[tokio::test]
+async fn a_holder_that_falls_silent_is_followed_after_the_duration() {
+    let server = Arc::default();
+    let (mut first, mut second) = (lease(&server, "first"), lease(&server, "second"));
+    first.acquire(|| ()).await;
+    let began = Instant::now();
+    second.acquire(|| ()).await;
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(first.hold().await.contains("second has it now"));
+}
+
+#[tokio::test]
+async fn a_holder_that_cannot_renew_gives_up() {
+    let server = Arc::default();
+    let mut first = lease(&server, "first");
+    first.acquire(|| ()).await;
+    server.lock().unwrap().down = true;
+    let why = first.hold().await;
+    assert!(why.contains("could not be renewed for 300ms"), "{why}");
+}
+
+#[tokio::test]
+async fn a_write_in_between_is_no_loss() {
+    let server: Arc<Mutex<Server>> = Arc::default();
+    let mut first = lease(&server, "first");
+    first.acquire(|| ()).await;
+    let before = server.lock().unwrap().lease["spec"]["renewTime"].clone();
+    // Somebody labels it: the version is another one, the holder the same.
+    {
+        let mut server = server.lock().unwrap();
+        server.lease["metadata"]["resourceVersion"] = json!("77");
+    }
+    tokio::time::timeout(Duration::from_millis(200), first.hold()).await.expect_err("it still holds");
+    assert_ne!(server.lock().unwrap().lease["spec"]["renewTime"], before);
+}
