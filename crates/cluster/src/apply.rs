@@ -122,11 +122,8 @@ impl Cluster {
     /// # Errors
     /// What the server says; [`Kind::NotFound`] where `path` is a status of an object that is not there.
     pub async fn apply(&self, path: &str, object: &Value, write: &Write) -> Result<Value, ApiFailure> {
-        let call = Call::patch(path, "application/apply-patch+yaml", object.to_string().into_bytes())
-            .query("fieldManager", Some(&write.field_manager))
-            .query("force", Some("true"))
-            .query("fieldValidation", Some("Strict"))
-            .query("dryRun", write.dry_run.then_some("All"));
+        let call = Call::patch(path, "application/apply-patch+yaml", object.to_string().into_bytes());
+        let call = write.on(call).query("force", Some("true")).query("fieldValidation", Some("Strict"));
         self.call(&call).await
     }
 

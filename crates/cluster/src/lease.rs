@@ -64,9 +64,9 @@ enum Verdict {
 impl Lease {
     /// A lease in a cluster; nothing is asked yet.
     #[must_use]
-    pub fn new(mut cluster: Cluster, (namespace, name): (&str, &str), identity: String, terms: Terms) -> Self {
+    pub fn new(cluster: &Cluster, (namespace, name): (&str, &str), identity: String, terms: Terms) -> Self {
         // A try that hangs must leave time for another before the holder has to give up.
-        cluster.timeout = terms.give_up / 3;
+        let cluster = cluster.within(terms.give_up / 3);
         let collection = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
         Self { cluster, collection, name: name.to_owned(), identity, terms, seen: None }
     }

@@ -69,7 +69,7 @@ fn cluster(server: &Arc<Mutex<Server>>) -> Cluster {
 fn lease(server: &Arc<Mutex<Server>>, identity: &str) -> Lease {
     let millis = Duration::from_millis;
     let terms = Terms { duration: Duration::from_secs(1), give_up: millis(300), pause: millis(10) };
-    Lease::new(cluster(server), CONTROLLER, identity.to_owned(), terms)
+    Lease::new(&cluster(server), CONTROLLER, identity.to_owned(), terms)
 }
 
 fn holder(server: &Arc<Mutex<Server>>) -> Value {

@@ -1,0 +1,229 @@
+//! One look at one database: what is seen goes through the pure core, and what follows is done. Every step may be cut off
+//! anywhere and done again: writes are applied on the server's side or named by what they are for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbscale_cluster::apply::{Created, Write};
+use dbscale_cluster::read::operations_path;
+use dbscale_cluster::{ApiFailure, Cluster, Kind};
+use dbscale_core::database::Database;
+use dbscale_core::facts::ClaimFact;
+use dbscale_core::record::{self, Observation, Past, Present, Request, Rollback, RollbackState, Status, observe};
+use dbscale_core::{retention, rollback};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::metrics::Metrics;
+use crate::queue::Next;
+use crate::settings::Settings;
+use crate::store::{Key, Store, View, engine_of};
+use crate::{grow, look, report};
+
+/// The field manager of all that the controller writes.
+pub const MANAGER: &str = "dbscale-controller";
+
+/// The longest time between two looks at a database that waits for something.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What the work on one cluster needs.
+#[derive(Clone)]
+pub struct Worker {
+    /// The cluster's name in logs and metrics.
+    pub name: String,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// What is known of it.
+    pub store: Arc<Store>,
+    /// What a person chose.
+    pub settings: Settings,
+    /// This process, for Events.
+    pub identity: String,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Worker {
+    /// Looks at a database, and says when to look again.
+    pub async fn reconcile(&self, key: Key) -> Next {
+        let Some(view) = self.store.view(&key) else { return Next::Rest };
+        match self.look(&key, &view).await {
+            Ok(again) => {
+                self.metrics.reconciled(&self.name, key.engine, true);
+                again.map_or(Next::Rest, Next::Again)
+            }
+            Err(failure) => {
+                self.metrics.reconciled(&self.name, key.engine, false);
+                if failure.kind == Kind::Conflict {
+                    tracing::debug!(cluster = self.name, database_id = %key, %failure, "it changed meanwhile");
+                } else {
+                    tracing::warn!(cluster = self.name, database_id = %key, %failure, "a look failed; it is repeated");
+                }
+                Next::Failed
+            }
+        }
+    }
+
+    async fn look(&self, key: &Key, view: &View) -> Result<Option<Duration>, ApiFailure> {
+        let Some(engine) = engine_of(key.engine) else { return Ok(None) };
+        let database = Database::of(engine, &view.object);
+        let claims = grow::claims_of(&database, view);
+        let grown = grow::grow(&self.cluster, &write(), self.settings.grow, &database, view, &claims).await;
+
+        let nothing = Arc::default();
+        let recorded = view.recorded.as_ref().map_or(&nothing, |r| &r.status);
+        let read_back = view.recorded.as_ref().is_some_and(|r| r.read_back);
+        let mut present = Present {
+            database: &database,
+            requests: view.requests.iter().map(Arc::as_ref).collect(),
+            looks: BTreeMap::new(),
+            volumes: grown.volumes,
+            rollbacks: BTreeMap::new(),
+        };
+        if read_back {
+            present.rollbacks = self.roll_back(&present, view, recorded).await?;
+        }
+        let seen = self.observe(&mut present, view, recorded, &claims).await?;
+        if seen.status != **recorded || view.recorded.is_none() {
+            self.record(key, &database, &seen.status).await?;
+            seen.archived.iter().for_each(|past| report::archive(&self.name, key, past));
+            for told in &seen.told {
+                report::tell(&self.cluster, &self.name, &self.identity, &self.metrics, &database, told).await;
+            }
+        } else if read_back {
+            self.retire(&database, &present.requests, recorded).await?;
+        }
+        if let Some(failure) = grown.again {
+            return Err(failure); // all else is done; the claims are asked again after a pause
+        }
+        let wait = seen.recheck.map(|at| at.duration_since(Timestamp::now()));
+        Ok(wait.map(|wait| wait.unsigned_abs().min(LONGEST).max(Duration::from_millis(100))))
+    }
+
+    /// What follows, with a look at the effects where one is due.
+    async fn observe(
+        &self,
+        present: &mut Present<'_>,
+        view: &View,
+        recorded: &Status,
+        claims: &[ClaimFact],
+    ) -> Result<Observation, ApiFailure> {
+        let now = Timestamp::now();
+        let seen = observe(present, recorded, &self.settings.record, now);
+        if seen.looks.is_empty() {
+            return Ok(seen);
+        }
+        match look::effects(&self.cluster, present.database, view, claims, &seen.looks).await {
+            Ok(looks) => {
+                present.looks = looks;
+                Ok(observe(present, recorded, &self.settings.record, now))
+            }
+            // The look is an extra; without the right to it the record still follows the phases.
+            Err(failure) if failure.kind == Kind::Forbidden => {
+                tracing::warn!(cluster = self.name, %failure, "effects are not looked at");
+                Ok(seen)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Writes the record.
+    async fn record(&self, key: &Key, database: &Database, status: &Status) -> Result<(), ApiFailure> {
+        let mut object = record::object(database);
+        let name = record::name(&database.engine.name, &database.name);
+        let path = format!(
+            "/apis/{}/{}/namespaces/{}/{}/{name}",
+            record::GROUP,
+            record::VERSION,
+            database.namespace,
+            record::PLURAL
+        );
+        let with_status = json!({
+            "apiVersion": object["apiVersion"],
+            "kind": object["kind"],
+            "metadata": {"name": name, "namespace": database.namespace},
+            "status": status,
+        });
+        let status_path = format!("{path}/status");
+        let written = match self.cluster.apply(&status_path, &with_status, &write()).await {
+            Err(failure) if failure.kind == Kind::NotFound => {
+                object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "dbscale"});
+                self.cluster.apply(&path, &object, &write()).await?;
+                self.cluster.apply(&status_path, &with_status, &write()).await?
+            }
+            answer => answer?,
+        };
+        self.store.wrote(key, &written);
+        Ok(())
+    }
+
+    /// Makes the requests of rollbacks that the record has planned; answers what came of each, by the failed request's UID.
+    async fn roll_back(
+        &self,
+        present: &Present<'_>,
+        view: &View,
+        recorded: &Status,
+    ) -> Result<BTreeMap<String, Rollback>, ApiFailure> {
+        let mut done = BTreeMap::new();
+        for (past, planned) in recorded.history.iter().filter_map(planned) {
+            let Some(failed) = present.requests.iter().find(|r| *r.uid == *past.uid) else { continue };
+            if present.requests.iter().any(|r| *r.name == *planned.name) {
+                continue; // it was made before; the record follows
+            }
+            let pods = look::pods(&self.cluster, present.database, view).await?;
+            let next = rollback::next(present.database, failed, &present.requests, planned, pods.as_deref());
+            let after = match next {
+                rollback::Next::Wait => continue,
+                rollback::Next::Decline(message) => {
+                    Rollback { name: String::new(), state: RollbackState::Declined, message }
+                }
+                rollback::Next::Create(object) => self.make(present.database, planned, &object).await?,
+            };
+            done.insert(past.uid.clone(), after);
+        }
+        Ok(done)
+    }
+
+    async fn make(&self, database: &Database, planned: &Rollback, object: &Value) -> Result<Rollback, ApiFailure> {
+        let path = operations_path(database.engine, Some(&database.namespace));
+        let declined = |message| Rollback { name: String::new(), state: RollbackState::Declined, message };
+        match self.cluster.create(&path, object, &write()).await {
+            Ok(Created::Ours(_)) => Ok(rollback::follow(planned, true)),
+            Ok(Created::Taken) => Ok(declined(format!("another OpsRequest is called {}", planned.name))),
+            // A rule, a policy or the schema: asking again would be refused again.
+            Err(refused) if matches!(refused.kind, Kind::Refused | Kind::Invalid) => {
+                Ok(declined(format!("the API server refused {}: {}", planned.name, refused.message)))
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Deletes finished OpsRequests that need not stay. `recorded` is what the server keeps.
+    async fn retire(&self, database: &Database, requests: &[&Request], recorded: &Status) -> Result<(), ApiFailure> {
+        let collection = operations_path(database.engine, Some(&database.namespace));
+        for request in retention::deletable(requests, recorded, &self.settings.retention, Timestamp::now()) {
+            let path = format!("{collection}/{}", request.name);
+            if self.cluster.delete(&path, &request.uid, &request.resource_version).await? {
+                self.metrics.deleted(&self.name, database.engine);
+                tracing::info!(
+                    cluster = self.name,
+                    database_id = format!("{}/{}/{}", database.engine.name, database.namespace, database.name),
+                    ops_request_name = &*request.name,
+                    ops_type = &*request.ops_type,
+                    "ops_request_deleted"
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write() -> Write {
+    Write { dry_run: false, field_manager: MANAGER.to_owned() }
+}
+
+fn planned(past: &Past) -> Option<(&Past, &Rollback)> {
+    let rollback = past.rollback.as_ref().filter(|r| r.state == RollbackState::Planned)?;
+    Some((past, rollback))
+}

@@ -1,0 +1,130 @@
+//! What is told once: a log line with a fixed name, an Event on the database, a metric.
+
+use dbscale_cluster::{Call, Cluster, Kind};
+use dbscale_core::catalog::{DATABASE_GROUP, OPS_GROUP, OPS_VERSION};
+use dbscale_core::database::Database;
+use dbscale_core::record::{Notice, Past, Told};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::metrics::Metrics;
+use crate::store::Key;
+
+/// The longest note of an Event. Source: Kubernetes' events.k8s.io/v1.
+const LONGEST_NOTE: usize = 1024;
+/// The longest name of an object.
+const LONGEST_NAME: usize = 253;
+
+/// Tells one thing.
+pub async fn tell(cluster: &Cluster, name: &str, identity: &str, metrics: &Metrics, database: &Database, told: &Told) {
+    let database_id = id(database);
+    let (ops_request_name, ops_type, phase) = (&told.name, &told.ops_type, &told.phase);
+    let (reason, message) = (&told.reason, &told.message);
+    macro_rules! line {
+        ($level:ident, $event:literal) => {
+            tracing::$level!(cluster = name, database_id, ops_request_name, ops_type, phase, reason, message, $event)
+        };
+    }
+    match told.notice {
+        Notice::Successful => line!(info, "ops_request_successful"),
+        Notice::Failed => line!(error, "ops_request_failed"),
+        Notice::NotRun => line!(warn, "ops_request_not_run"),
+        Notice::Overdue => line!(error, "ops_request_overdue"),
+        Notice::EffectMissing => line!(error, "ops_request_effect_missing"),
+        Notice::Rollback => line!(warn, "ops_request_rollback"),
+    }
+    metrics.told(name, database.engine, told);
+    let event = event(database, told, identity, Timestamp::now());
+    let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", database.namespace);
+    match cluster.call(&Call::post(path, &event)).await {
+        Ok(_) => {}
+        // Another try of the same, or another process before this one.
+        Err(failure) if failure.kind == Kind::AlreadyExists => {}
+        // The record says the same, so an Event is worth no second look at the database.
+        Err(failure) => tracing::warn!(database_id, %failure, "the Event could not be written"),
+    }
+}
+
+/// Writes what leaves the history into the log, which is from then on where it can be found.
+pub fn archive(name: &str, key: &Key, past: &Past) {
+    let entry = serde_json::to_string(past).unwrap_or_default();
+    tracing::info!(cluster = name, database_id = %key, ops_request_name = past.name, entry, "scaling_record_archived");
+}
+
+fn id(database: &Database) -> String {
+    format!("{}/{}/{}", database.engine.name, database.namespace, database.name)
+}
+
+/// The Event. Its name tells the operation and what happened, so that the same is never told twice.
+fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Value {
+    let (reason, kind) = match told.notice {
+        Notice::Successful => ("OpsRequestSuccessful", "Normal"),
+        Notice::Failed => ("OpsRequestFailed", "Warning"),
+        Notice::NotRun => ("OpsRequestNotRun", "Normal"),
+        Notice::Overdue => ("OpsRequestOverdue", "Warning"),
+        Notice::EffectMissing => ("OpsRequestEffectMissing", "Warning"),
+        Notice::Rollback => ("OpsRequestRollback", "Warning"),
+    };
+    let because = [told.reason.as_str(), told.message.as_str()].into_iter().filter(|t| !t.is_empty());
+    let mut note = format!("{} {}: {}", told.ops_type, told.name, told.phase);
+    for text in because {
+        note = format!("{note}; {text}");
+    }
+    if let Some(seconds) = told.duration_s {
+        note = format!("{note} after {seconds} s");
+    }
+    let uid: String = told.uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let tail = format!(".{}.{}", uid.to_lowercase(), reason.to_lowercase());
+    let head: String = told.name.chars().take(LONGEST_NAME - tail.len()).collect();
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": format!("{}{tail}", head.trim_end_matches(['-', '.'])), "namespace": database.namespace},
+        "eventTime": format!("{now:.6}"),
+        "reportingController": "dbscale.dev/controller",
+        "reportingInstance": identity.chars().take(128).collect::<String>(),
+        "action": if told.ops_type.is_empty() { "Scaling" } else { told.ops_type.as_str() },
+        "reason": reason,
+        "type": kind,
+        "note": note.chars().take(LONGEST_NOTE).collect::<String>(),
+        "regarding": {
+            "apiVersion": format!("{DATABASE_GROUP}/{}", database.version), "kind": database.engine.kind,
+            "namespace": database.namespace, "name": database.name, "uid": database.uid,
+        },
+        "related": {
+            "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"), "kind": database.engine.ops_kind(),
+            "namespace": database.namespace, "name": told.name, "uid": told.uid,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use dbscale_core::catalog::Catalog;
+
+    use super::*;
+
+    #[test]
+    fn an_event_fits_kubernetes_bounds_and_has_one_name_for_one_thing() {
+        let object =
+            json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"}});
+        let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &object);
+        let told = Told {
+            notice: Notice::Failed,
+            name: "a".repeat(253),
+            uid: "1B2-C3d4".to_owned(),
+            ops_type: "VerticalScaling".to_owned(),
+            phase: "Failed".to_owned(),
+            reason: "Failed".to_owned(),
+            message: "ü".repeat(5000),
+            duration_s: None,
+        };
+        let at = |seconds| event(&database, &told, "me", Timestamp::from_second(seconds).unwrap());
+        let (one, other) = (at(1), at(2));
+        assert_eq!(one["metadata"]["name"], other["metadata"]["name"]);
+        let name = one["metadata"]["name"].as_str().unwrap();
+        assert!(name.len() <= 253 && name.ends_with(".1b2c3d4.opsrequestfailed"), "{name}");
+        assert_eq!(one["note"].as_str().unwrap().chars().count(), LONGEST_NOTE);
+        assert_eq!(one["eventTime"], "1970-01-01T00:00:01.000000Z");
+    }
+}

@@ -1,0 +1,121 @@
+//! What a person may choose.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use dbscale_core::record;
+use dbscale_core::retention::{Policy, Scope};
+use jiff::SignedDuration;
+
+/// All choices, for every cluster alike.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Settings {
+    /// What the record looks at.
+    pub record: record::Settings,
+    /// What of finished OpsRequests stays.
+    pub retention: Policy,
+    /// Whose claims are grown.
+    pub grow: Grow,
+}
+
+/// Whose claims are grown to the size that the database object has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Grow {
+    /// Those of databases that dbscale has patched.
+    #[default]
+    Managed,
+    /// Those of all databases.
+    All,
+    /// Nobody's.
+    Off,
+}
+
+/// `--retention-scope`, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Whose {
+    /// Those that dbscale made.
+    Managed,
+    /// Everybody's.
+    All,
+    /// Nobody's.
+    Off,
+}
+
+impl From<Whose> for Scope {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Managed => Self::Managed,
+            Whose::All => Self::All,
+            Whose::Off => Self::Off,
+        }
+    }
+}
+
+/// A cluster that is looked after: `NAME=KUBECONFIG[#CONTEXT]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterFlag {
+    /// Its name in logs and metrics.
+    pub name: String,
+    /// Its kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// The context in it; `None` = the current one.
+    pub context: Option<String>,
+}
+
+/// A text that names no cluster.
+#[derive(Debug, thiserror::Error)]
+#[error("'{0}' names no cluster: write it like east=/etc/dbscale/east.yaml, or east=/etc/dbscale/all.yaml#east")]
+pub struct ClusterFlagError(String);
+
+impl FromStr for ClusterFlag {
+    type Err = ClusterFlagError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let wrong = || ClusterFlagError(text.to_owned());
+        let (name, rest) = text.split_once('=').ok_or_else(wrong)?;
+        let (path, context) = rest.split_once('#').map_or((rest, None), |(path, context)| (path, Some(context)));
+        if name.is_empty() || path.is_empty() || context == Some("") {
+            return Err(wrong());
+        }
+        Ok(Self { name: name.to_owned(), kubeconfig: path.into(), context: context.map(str::to_owned) })
+    }
+}
+
+/// Reads a duration that is longer than nothing: `10m`, `1h30m`, `90s`.
+///
+/// # Errors
+/// What is wrong with it, and how it is written.
+pub fn duration(text: &str) -> Result<SignedDuration, String> {
+    let read = text.parse::<SignedDuration>().ok().filter(SignedDuration::is_positive);
+    read.ok_or_else(|| format!("'{text}' is no duration longer than nothing; write it like 90s, 10m or 1h30m"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::plain("east=/etc/east.yaml", Some(("east", "/etc/east.yaml", None)))]
+    #[case::context("east=/etc/all.yaml#e1", Some(("east", "/etc/all.yaml", Some("e1"))))]
+    #[case::no_name("=/etc/all.yaml", None)]
+    #[case::no_path("east", None)]
+    #[case::empty_context("east=/etc/all.yaml#", None)]
+    fn clusters(#[case] text: &str, #[case] wanted: Option<(&str, &str, Option<&str>)>) {
+        let read = text.parse::<ClusterFlag>().ok();
+        let read = read.as_ref().map(|c| (c.name.as_str(), c.kubeconfig.to_str().unwrap(), c.context.as_deref()));
+        assert_eq!(read, wanted);
+    }
+
+    #[rstest]
+    #[case::minutes("10m", Some(600))]
+    #[case::mixed("1h30m", Some(5400))]
+    #[case::nothing("0s", None)]
+    #[case::negative("-10m", None)]
+    #[case::no_unit("10", None)]
+    fn durations(#[case] text: &str, #[case] seconds: Option<i64>) {
+        assert_eq!(duration(text).ok().map(|d| d.as_secs()), seconds);
+    }
+}
