@@ -10,7 +10,7 @@ use dbscale_core::claims;
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClaimFact, Facts};
 use dbscale_core::growth::{self, Volumes};
-use dbscale_core::plan::REQUEST_ID;
+use dbscale_core::plan::{REQUEST_ID, REQUESTED_BY};
 
 use crate::settings::Grow;
 use crate::store::View;
@@ -46,9 +46,10 @@ pub async fn grow(
     claims: &[ClaimFact],
 ) -> Progress {
     let unknown = Progress { volumes: Volumes::Unknown, again: None };
-    let annotation = view.object.get("metadata").and_then(|m| m.get("annotations")?.get(REQUEST_ID)?.as_str());
+    let annotation = |key: &str| view.object.get("metadata").and_then(|m| m.get("annotations")?.get(key)?.as_str());
+    let request_id = annotation(REQUEST_ID);
     let wanted = match whose {
-        Grow::Managed => annotation.is_some(),
+        Grow::Managed => request_id.is_some(),
         Grow::All => true,
         Grow::Off => false,
     };
@@ -74,6 +75,7 @@ pub async fn grow(
             }
         }
     }
-    let id = annotation.map_or_else(|| database.uid.clone(), str::to_owned);
-    Progress { volumes: growth::look(database, claims, &id, &refused), again }
+    // Without an id of its own the growth is the database's.
+    let change = (request_id.unwrap_or(&database.uid), annotation(REQUESTED_BY));
+    Progress { volumes: growth::look(database, claims, change, &refused), again }
 }

@@ -97,7 +97,7 @@ impl Worker {
         if let Some(failure) = grown.again {
             return Err(failure); // all else is done; the claims are asked again after a pause
         }
-        let wait = seen.recheck.map(|at| at.duration_since(Timestamp::now()));
+        let wait = seen.recheck.map(|at| at.duration_since(now()));
         Ok(wait.map(|wait| wait.unsigned_abs().min(LONGEST).max(Duration::from_millis(100))))
     }
 
@@ -109,7 +109,7 @@ impl Worker {
         recorded: &Status,
         claims: &[ClaimFact],
     ) -> Result<Observation, ApiFailure> {
-        let now = Timestamp::now();
+        let now = now();
         let seen = observe(present, recorded, &self.settings.record, now);
         if seen.looks.is_empty() {
             return Ok(seen);
@@ -202,7 +202,7 @@ impl Worker {
     /// Deletes finished OpsRequests that need not stay. `recorded` is what the server keeps.
     async fn retire(&self, database: &Database, requests: &[&Request], recorded: &Status) -> Result<(), ApiFailure> {
         let collection = operations_path(database.engine, Some(&database.namespace));
-        for request in retention::deletable(requests, recorded, &self.settings.retention, Timestamp::now()) {
+        for request in retention::deletable(requests, recorded, &self.settings.retention, now()) {
             let path = format!("{collection}/{}", request.name);
             if self.cluster.delete(&path, &request.uid, &request.resource_version).await? {
                 self.metrics.deleted(&self.name, database.engine);
@@ -217,6 +217,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// The time as Kubernetes writes it, in whole seconds: what is compared with an object's times is cut as they are.
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
 fn write() -> Write {

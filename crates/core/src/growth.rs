@@ -46,12 +46,13 @@ pub fn smaller(database: &Database, claims: &[ClaimFact]) -> Vec<Smaller> {
         .collect()
 }
 
-/// How the volumes stand. `refused` tells, by the claim's name, what the API server said when it was asked to grow one.
+/// How the volumes stand. the pair names the change of the object that they follow and who made it; `refused` tells, by
+/// the claim's name, what the API server said when it was asked to grow one.
 #[must_use]
 pub fn look(
     database: &Database,
     claims: &[ClaimFact],
-    request_id: &str,
+    (request_id, requested_by): (&str, Option<&str>),
     refused: &BTreeMap<String, String>,
 ) -> Volumes {
     let sized: Vec<(&ClaimFact, Quantity)> =
@@ -78,6 +79,7 @@ pub fn look(
     });
     Volumes::Growing(Growth {
         request_id: request_id.to_owned(),
+        requested_by: requested_by.map(str::to_owned),
         started_at: Timestamp::default(),
         changes,
         grown: sized.len() - lacking.len(),
@@ -138,11 +140,13 @@ mod tests {
     #[test]
     fn progress_counts_what_the_volumes_have_not_what_they_ask_for() {
         let claims = [claim(0, "50Gi", Some("50Gi")), claim(1, "50Gi", Some("20Gi")), claim(2, "20Gi", Some("20Gi"))];
-        let Volumes::Growing(growth) = look(&database(), &claims, "id", &BTreeMap::new()) else { panic!("it grows") };
+        let Volumes::Growing(growth) = look(&database(), &claims, ("id", None), &BTreeMap::new()) else {
+            panic!("it grows")
+        };
         assert_eq!((growth.grown, growth.volumes, growth.message.as_str()), (1, 3, ""));
         assert_eq!(growth.changes[0].before.as_deref(), Some("20Gi"));
-        assert_eq!(look(&database(), &claims[..1], "id", &BTreeMap::new()), Volumes::Settled);
-        assert_eq!(look(&database(), &[], "id", &BTreeMap::new()), Volumes::Unknown);
+        assert_eq!(look(&database(), &claims[..1], ("id", None), &BTreeMap::new()), Volumes::Settled);
+        assert_eq!(look(&database(), &[], ("id", None), &BTreeMap::new()), Volumes::Unknown);
     }
 
     #[rstest]
@@ -152,7 +156,7 @@ mod tests {
     fn what_stands_in_the_way(#[case] failed: Option<&str>, #[case] refused: Option<&str>, #[case] message: &str) {
         let refused = refused.map(|text| ("datadir-db-0".to_owned(), text.to_owned())).into_iter().collect();
         let claims = [ClaimFact { failed: failed.map(str::to_owned), ..claim(0, "20Gi", Some("20Gi")) }];
-        let Volumes::Growing(growth) = look(&database(), &claims, "id", &refused) else { panic!("it grows") };
+        let Volumes::Growing(growth) = look(&database(), &claims, ("id", None), &refused) else { panic!("it grows") };
         assert_eq!(growth.message, message);
     }
 }

@@ -45,7 +45,13 @@ fn full() -> Status {
             ..Past::default()
         }],
         history_dropped: 1,
-        storage: Some(Growth { request_id: text(), changes: changes(), message: text(), ..Growth::default() }),
+        storage: Some(Growth {
+            request_id: text(),
+            requested_by: Some(text()),
+            changes: changes(),
+            message: text(),
+            ..Growth::default()
+        }),
         observed_at: Some(epoch()),
         ..Status::default()
     }

@@ -52,7 +52,10 @@ fn of_wish(
             let noted = noted("resources").map(|r| ResourceSet::of(Some(r)));
             let present = noted.or_else(|| view?.resources().cloned()).unwrap_or_default();
             let both = ["cpu", "memory"].into_iter().filter_map(|field| Some((field, wanted.size(field)?)));
-            both.map(|(field, after)| delta(field, present.size(field).map(|q| q.to_string()), after.to_string()))
+            // What the request repeats because KubeDB wants the whole is no change.
+            let changed = both.filter(|(field, after)| present.size(field) != Some(*after));
+            changed
+                .map(|(field, after)| delta(field, present.size(field).map(|q| q.to_string()), after.to_string()))
                 .collect()
         }
     }

@@ -198,6 +198,9 @@ pub struct Growth {
     /// The id of the change, the database's annotation `dbscale.dev/request-id`; empty where it has none.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub request_id: String,
+    /// Who asked, where dbscale changed the object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
     /// When it was first seen.
     pub started_at: Timestamp,
     /// What grows.

@@ -318,6 +318,7 @@ fn grow(present: &Present<'_>, previous: &Status, history: &mut Vec<Past>, now: 
                     uid: done.request_id.clone(),
                     ops_type: STORAGE_PATCH.to_owned(),
                     outcome: Phase::Successful.word().to_owned(),
+                    requested_by: done.requested_by.clone(),
                     created_at: done.started_at,
                     started_at: Some(done.started_at),
                     ended_at: now,
