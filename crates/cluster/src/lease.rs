@@ -25,10 +25,18 @@ pub struct Terms {
     pub pause: Duration,
 }
 
+impl Terms {
+    /// Terms in the proportions of Kubernetes' own components. A Lease counts whole seconds.
+    #[must_use]
+    pub fn of_seconds(seconds: u32) -> Self {
+        let duration = Duration::from_secs(u64::from(seconds));
+        Self { duration, give_up: duration * 2 / 3, pause: duration * 2 / 15 }
+    }
+}
+
 impl Default for Terms {
     fn default() -> Self {
-        let seconds = Duration::from_secs;
-        Self { duration: seconds(15), give_up: seconds(10), pause: seconds(2) }
+        Self::of_seconds(15)
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Place {
     pub settings: Settings,
     /// How many of its databases are worked on in one moment.
     pub batch: usize,
+    /// How long its lease lasts.
+    pub terms: Terms,
     /// This process, unlike any other.
     pub identity: String,
     /// What is counted.
@@ -38,7 +40,7 @@ impl Place {
     /// work. One of several clusters waits for its lease anew instead: all of its work is dropped first.
     pub async fn look_after(&self, stop: &Stop, reached: &Gate, alone: bool) -> Result<(), String> {
         loop {
-            let mut lease = Lease::new(&self.cluster, CONTROLLER, self.identity.clone(), Terms::default());
+            let mut lease = Lease::new(&self.cluster, CONTROLLER, self.identity.clone(), self.terms);
             self.metrics.leads(&self.name, false);
             tokio::select! {
                 () = lease.acquire(|| reached.open()) => {}

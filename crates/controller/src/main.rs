@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use dbscale_cluster::connect::{Connect, connect};
+use dbscale_cluster::lease::Terms;
 use dbscale_controller::cluster::Place;
 use dbscale_controller::metrics::Metrics;
 use dbscale_controller::settings::{ClusterFlag, Grow, Settings, Whose, duration};
@@ -57,6 +58,9 @@ struct Cli {
     /// How long one call to an API server may take with all its tries
     #[arg(long, default_value = "30s", value_parser = duration)]
     request_timeout: SignedDuration,
+    /// After how many seconds of silence another replica takes over
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(3..=300))]
+    lease_seconds: u32,
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, default_value = "0.0.0.0:8080")]
     metrics_address: SocketAddr,
@@ -160,6 +164,7 @@ async fn places(cli: &Cli, metrics: &Metrics) -> anyhow::Result<Vec<Place>> {
             cluster,
             settings,
             batch: usize::from(cli.batch_size),
+            terms: Terms::of_seconds(cli.lease_seconds),
             identity: identity.clone(),
             metrics: metrics.clone(),
         });

@@ -172,7 +172,8 @@ impl Worker {
                 continue; // it was made before; the record follows
             }
             let pods = look::pods(&self.cluster, present.database, view).await?;
-            let next = rollback::next(present.database, failed, &present.requests, planned, pods.as_deref());
+            let settled = now().duration_since(past.ended_at) >= self.settings.record.grace;
+            let next = rollback::next(present.database, failed, &present.requests, planned, pods.as_deref(), settled);
             let after = match next {
                 rollback::Next::Wait => continue,
                 rollback::Next::Decline(message) => {

@@ -64,7 +64,8 @@ fn name(database: &Database, failed: &Request) -> String {
     format!("{}{tail}", head.trim_end_matches(['-', '.']))
 }
 
-/// The step that a planned rollback takes now. `pods` are `None` where they are not known.
+/// The step that a planned rollback takes now. `pods` are `None` where they are not known; `settled` tells whether they had
+/// time to follow the failed run, whose last step may have changed a workload only.
 #[must_use]
 pub fn next(
     database: &Database,
@@ -72,6 +73,7 @@ pub fn next(
     all: &[&Request],
     planned: &Rollback,
     pods: Option<&[PodFact]>,
+    settled: bool,
 ) -> Next {
     let others = || all.iter().filter(|r| r.uid != failed.uid && *r.name != *planned.name);
     if let Some(newer) = others().find(|r| r.created >= failed.created) {
@@ -87,6 +89,9 @@ pub fn next(
             let change = Change::of_request(database.engine, &object, Some(database));
             let there = There { database, object_too: false, pods, claims: &[] };
             if pods.is_some() && missing(&change, &there).is_empty() {
+                if !settled {
+                    return Next::Wait;
+                }
                 return Next::Decline("the pods still have the values from before".to_owned());
             }
             Next::Create(Box::new(object))
@@ -216,14 +221,15 @@ mod tests {
     }
 
     #[rstest]
-    #[case::pods_came(Some(4), "create")]
-    #[case::nothing_came(Some(3), "decline")]
-    #[case::not_known(None, "create")]
-    fn compared_with_the_pods(#[case] there: Option<usize>, #[case] wanted: &str) {
+    #[case::pods_came(Some(4), false, "create")]
+    #[case::pods_may_still_come(Some(3), false, "wait")]
+    #[case::nothing_came(Some(3), true, "decline")]
+    #[case::not_known(None, false, "create")]
+    fn compared_with_the_pods(#[case] there: Option<usize>, #[case] settled: bool, #[case] wanted: &str) {
         let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
         let planned = decide(&database("Ready"), &failed, &[&failed]);
         let pods = there.map(pods);
-        let step = next(&database("Ready"), &failed, &[&failed], &planned, pods.as_deref());
+        let step = next(&database("Ready"), &failed, &[&failed], &planned, pods.as_deref(), settled);
         let word = match &step {
             Next::Create(_) => "create",
             Next::Wait => "wait",
@@ -237,7 +243,7 @@ mod tests {
         let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
         let older = request("older", 1, "VerticalScaling", "Progressing", "");
         let planned = decide(&database("Ready"), &failed, &[&failed]);
-        assert_eq!(next(&database("Ready"), &failed, &[&older, &failed], &planned, None), Next::Wait);
+        assert_eq!(next(&database("Ready"), &failed, &[&older, &failed], &planned, None, true), Next::Wait);
     }
 
     #[rstest]
@@ -246,7 +252,7 @@ mod tests {
     fn the_request_goes_to_the_values_from_before(#[case] phase: &str, #[case] apply: Value) {
         let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
         let planned = decide(&database(phase), &failed, &[&failed]);
-        let Next::Create(object) = next(&database(phase), &failed, &[&failed], &planned, Some(&pods(4))) else {
+        let Next::Create(object) = next(&database(phase), &failed, &[&failed], &planned, Some(&pods(4)), true) else {
             panic!("it is created")
         };
         assert_eq!(object["spec"]["horizontalScaling"], json!({"replicas": 3}));

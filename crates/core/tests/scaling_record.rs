@@ -64,9 +64,15 @@ fn epoch() -> jiff::Timestamp {
 fn written(path: &str, value: &Value, into: &mut BTreeSet<String>) {
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(name, value)| written(&format!("{path}.{name}"), value, into))
+            for (name, value) in fields {
+                written(&format!("{path}.{name}"), value, into);
+            }
         }
-        Value::Array(items) => items.iter().for_each(|item| written(&format!("{path}[]"), item, into)),
+        Value::Array(items) => {
+            for item in items {
+                written(&format!("{path}[]"), item, into);
+            }
+        }
         Value::Number(_) => drop(into.insert(format!("{path}: integer"))),
         _ => drop(into.insert(format!("{path}: string"))),
     }

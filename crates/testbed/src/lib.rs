@@ -3,6 +3,7 @@
 pub mod assets;
 mod certificates;
 pub mod control_plane;
+pub mod controller;
 pub mod crds;
 pub mod furniture;
 pub mod playground;

@@ -38,7 +38,7 @@ enum Task {
         /// Where its data, kubeconfig and programs are
         #[arg(long, default_value = ".dbscale")]
         dir: PathBuf,
-        /// Parts to leave out: simulator
+        /// Parts to leave out: simulator, controller
         #[arg(long, value_delimiter = ',')]
         without: Vec<String>,
     },
@@ -72,7 +72,7 @@ enum Task {
         #[arg(long)]
         dir: PathBuf,
         #[arg(long)]
-        without_simulator: bool,
+        without: Vec<String>,
     },
 }
 
@@ -97,6 +97,6 @@ fn run() -> Result<()> {
         Task::Bench { what } if what == "lint" => bench_lint::run(),
         Task::Bench { .. } => bench::plugin(),
         Task::Measure { command } => bench::measure(&command),
-        Task::Serve { dir, without_simulator } => playground::serve(&dir, !without_simulator),
+        Task::Serve { dir, without } => playground::serve(&dir, &without),
     }
 }

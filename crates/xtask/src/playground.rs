@@ -13,17 +13,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use dbscale_testbed::assets;
+use dbscale_testbed::controller::{self, Controller};
 use dbscale_testbed::playground::Playground;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use crate::process::Process;
 
+/// The controller's package and program.
+const CONTROLLER: &str = "dbscale-controller";
+
 /// How long everything may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
 /// What is built from this workspace and found in `bin`.
-const PROGRAMS: [&str; 2] = ["kubectl-dbscale", "dbscale-webhook"];
+const PROGRAMS: [&str; 3] = ["kubectl-dbscale", "dbscale-webhook", CONTROLLER];
 
 /// A playground that ends with its holder, also where that panics or is killed.
 pub struct Held {
@@ -100,8 +104,7 @@ fn start(dir: &Path, without: &[String]) -> Result<Held> {
     build_programs()?;
     fs::create_dir_all(dir.join("bin"))?;
     let dir = dir.canonicalize()?;
-    let built = assets::workspace().join("target/debug");
-    let programs = PROGRAMS.map(|name| (name, built.join(name)));
+    let programs = PROGRAMS.map(|name| (name, program(name)));
     for (name, from) in programs.into_iter().chain([("kubectl", tools.join("kubectl"))]) {
         std::os::unix::fs::symlink(from.canonicalize()?, dir.join("bin").join(name))?;
     }
@@ -116,8 +119,8 @@ fn start(dir: &Path, without: &[String]) -> Result<Held> {
         .stderr(log)
         // Its own group: an interrupt on the terminal reaches the holder alone, whose end then reaches it.
         .process_group(0);
-    if without.iter().any(|w| w == "simulator") {
-        serve.arg("--without-simulator");
+    for part in without {
+        serve.arg("--without").arg(part);
     }
     let mut serve = serve.spawn().context("could not start the background process")?;
     let pipe = serve.stdin.take();
@@ -171,20 +174,19 @@ enum End {
 
 /// Runs a playground until it is asked to end, or until its holder ends.
 #[tokio::main]
-pub async fn serve(dir: &Path, with_simulator: bool) -> Result<()> {
+pub async fn serve(dir: &Path, without: &[String]) -> Result<()> {
     let end = end()?;
     tokio::pin!(end);
-    let plane = dir.join("plane");
     let started = tokio::select! {
-        started = Playground::start(&plane, with_simulator) => Ok(started?),
+        started = parts(dir, without) => Ok(started?),
         end = &mut end => Err(end),
     };
     let end = match started {
-        Ok(playground) => {
-            fs::copy(playground.plane.kubeconfig(), dir.join("kubeconfig"))?;
+        Ok((playground, controller)) => {
             fs::write(dir.join("origin"), format!("{:?}", playground.origin))?;
             fs::write(dir.join("ready"), "")?;
             let end = end.await;
+            drop(controller);
             drop(playground);
             end
         }
@@ -194,6 +196,22 @@ pub async fn serve(dir: &Path, with_simulator: bool) -> Result<()> {
         End::Asked => Ok(()),
         End::Abandoned => remove(dir),
     }
+}
+
+/// Starts all parts but those that are left out.
+async fn parts(dir: &Path, without: &[String]) -> Result<(Playground, Option<Controller>)> {
+    let with = |part: &str| !without.iter().any(|w| w == part);
+    let playground = Playground::start(&dir.join("plane"), with("simulator")).await?;
+    // Its resource definition is there also without it: the plugin and people ask for records.
+    let kubeconfig = controller::install(&playground.plane).await?;
+    fs::copy(playground.plane.kubeconfig(), dir.join("kubeconfig"))?;
+    fs::copy(&kubeconfig, dir.join("controller.kubeconfig"))?;
+    if !with("controller") {
+        return Ok((playground, None));
+    }
+    let controller = Controller::start(&program(CONTROLLER), &kubeconfig, &[], &dir.join("controller.log"))?;
+    fs::write(dir.join("controller.address"), controller.address.to_string())?;
+    Ok((playground, Some(controller)))
 }
 
 /// Waits for the end of a playground; signals are noticed from now on.
@@ -241,6 +259,10 @@ pub fn build_programs() -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn program(name: &str) -> PathBuf {
+    assets::workspace().join("target/debug").join(name)
 }
 
 #[cfg(test)]

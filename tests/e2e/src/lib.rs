@@ -137,6 +137,22 @@ impl World {
         }
     }
 
+    /// Waits until kubectl prints what is wanted.
+    ///
+    /// # Panics
+    /// Where it does not in time.
+    pub fn until_output(&self, arguments: &[&str], wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let printed = self.kubectl(arguments).stdout.trim().to_owned();
+            if printed == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "kubectl {} prints '{printed}', not '{wanted}'", arguments.join(" "));
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// How many OpsRequests of a kind there are.
     #[must_use]
     pub fn count(&self, kind: &str) -> usize {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Delta, Overdue, Past, Present, Request, Settings, State, Status, Tracked};
+use super::{Delta, Overdue, Past, Present, Request, RollbackState, Settings, State, Status, Tracked};
 use crate::change::HORIZONTAL;
 use crate::database::Database;
 use crate::status::Phase;
@@ -20,7 +20,7 @@ pub const EFFECT_MISSING: &str = "EffectMissing";
 
 /// How often the effects of an overdue operation are looked at again.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
-/// How often the effects of a successful operation are looked at until its grace is over.
+/// How often the effects of an operation that has just ended are looked at until its grace is over.
 const EFFECT_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Fills in phase, reason, message and last from what the status holds already.
@@ -167,7 +167,9 @@ pub(super) fn recheck(
         if due > now { Some(due) } else { after(now, LOOK_AGAIN) }
     });
     let effects = status.effects_due(requests, settings, now).next().and_then(|_| after(now, EFFECT_AGAIN));
-    operations.chain(effects).min()
+    let goes_back = |p: &Past| p.rollback.as_ref().is_some_and(|r| r.state == RollbackState::Planned);
+    let rollbacks = status.history.iter().any(goes_back).then(|| after(now, EFFECT_AGAIN)).flatten();
+    operations.chain(effects).chain(rollbacks).min()
 }
 
 impl Status {

@@ -1,5 +1,6 @@
 //! Grows storage without KubeDB: a guarded patch of the database object, then of its claims.
 
+use dbscale_cluster::lease::CONTROLLER as LEASE;
 use dbscale_cluster::read::databases_path;
 use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::amount::Written;
@@ -14,9 +15,6 @@ use serde_json::Value;
 use super::{Job, Subject, execute, failure, present};
 use crate::cli::DryRun;
 use crate::outcome::{Failure, Operation, Outcome};
-
-/// Where the controller keeps its Lease.
-const LEASE: (&str, &str) = ("dbscale-system", "dbscale-controller");
 
 /// How long what was read may be believed before a patch that no active operation may stand beside.
 const FRESH: std::time::Duration = std::time::Duration::from_secs(5);
