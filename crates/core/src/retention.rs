@@ -46,7 +46,7 @@ pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Polic
     let in_scope = requests.iter().filter(|r| r.phase.is_finished() && r.claimed_by.is_none()).filter(ours);
     let ended = |r: &Request| r.changed.unwrap_or(r.created);
     let mut finished: Vec<&Request> = in_scope.copied().collect();
-    finished.sort_by(|a, b| (ended(b), &b.name).cmp(&(ended(a), &a.name)));
+    finished.sort_by(|a, b| (ended(b), b.created, &b.name).cmp(&(ended(a), a.created, &a.name)));
     let too_old = |r: &Request| policy.age.is_some_and(|age| now.duration_since(ended(r)) > age);
     let goes_back = |r: &Request| {
         let past = recorded.history.iter().find(|p| *p.uid == *r.uid);

@@ -138,10 +138,9 @@ mod controller {
         past(&world, &record, "name", "in-git");
         let mut owned = request("of-autoscaler", 5);
         owned["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "dbscale"});
-        let owner = world.must(&["get", "-n", &world.namespace, "mongodb/db", "-o", "jsonpath={.metadata.uid}"]);
+        let database_uid = world.must(&["get", "-n", &world.namespace, "mongodb/db", "-o", "jsonpath={.metadata.uid}"]);
         // The real kind is not installed here; the garbage collector must find an owner that lives.
-        owned["metadata"]["ownerReferences"] =
-            json!([{"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "name": "db", "uid": owner, "controller": true}]);
+        owned["metadata"]["ownerReferences"] = json!([{"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "name": "db", "uid": database_uid, "controller": true}]);
         world.create(&owned);
         past(&world, &record, "name", "of-autoscaler");
         world.create(&request("of-a-person", 4));

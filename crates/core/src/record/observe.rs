@@ -127,7 +127,8 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     roll_back(present, &requests, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
-    history.sort_by(|a, b| (b.ended_at, &b.name).cmp(&(a.ended_at, &a.name)));
+    // Times have whole seconds: of two that ended in one, the later made is the newer.
+    history.sort_by(|a, b| (b.ended_at, b.created_at, &b.name).cmp(&(a.ended_at, a.created_at, &a.name)));
     let archived = history.split_off(settings.history.min(history.len()));
     let mut status = Status {
         operations,

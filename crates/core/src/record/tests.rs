@@ -366,6 +366,18 @@ fn a_rollback_is_noted_before_it_is_made_and_only_once() {
     assert_eq!(rollback.map(|r| r.state), Some(RollbackState::Requested));
 }
 
+#[test]
+fn of_two_that_ended_in_one_second_the_later_made_is_the_newer() {
+    let mut story = Story::new();
+    let ended = |name: &str, minute, phase: &str| {
+        let mut object = request(name, minute, "HorizontalScaling", phase);
+        object["status"]["conditions"] = json!([{"lastTransitionTime": at(3).to_string()}]);
+        object
+    };
+    story.see(3, &[ended("z-failed", 1, "Failed"), ended("a-rollback", 3, "Successful")]);
+    assert_eq!((story.status.phase, story.status.history[0].name.as_str()), (State::Running, "a-rollback"));
+}
+
 #[rstest]
 #[case::short("mongodb", "my-db", "mongodb-my-db")]
 #[case::just_fits("redis", &"a".repeat(247), &format!("redis-{}", "a".repeat(247)))]
