@@ -53,6 +53,8 @@ impl Worker {
                 self.metrics.reconciled(&self.name, key.engine, true);
                 again.map_or(Next::Rest, Next::Again)
             }
+            // Nothing can be written there any more, and nobody will read it.
+            Err(failure) if is_of_the_end(&failure) => Next::Rest,
             Err(failure) => {
                 self.metrics.reconciled(&self.name, key.engine, false);
                 if failure.kind == Kind::Conflict {
@@ -67,6 +69,9 @@ impl Worker {
 
     async fn look(&self, key: &Key, view: &View) -> Result<Option<Duration>, ApiFailure> {
         let Some(engine) = engine_of(key.engine) else { return Ok(None) };
+        if view.object.pointer("/metadata/deletionTimestamp").is_some() {
+            return Ok(None); // its record goes with it
+        }
         let database = Database::of(engine, &view.object);
         let claims = grow::claims_of(&database, view);
         let grown = grow::grow(&self.cluster, &write(), self.settings.grow, &database, view, &claims).await;
@@ -218,6 +223,11 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Whether a write was refused because its namespace is being deleted.
+fn is_of_the_end(failure: &ApiFailure) -> bool {
+    failure.kind == Kind::Forbidden && failure.message.contains("because it is being terminated")
 }
 
 /// The time as Kubernetes writes it, in whole seconds: what is compared with an object's times is cut as they are.
