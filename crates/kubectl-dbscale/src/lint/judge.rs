@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dbscale_core::catalog::Engine;
-use dbscale_core::change::Change;
+use dbscale_core::change::{Change, Source};
 use dbscale_core::facts::{Case, Facts, Known};
 use dbscale_core::finding::Finding;
 use dbscale_core::rules;
@@ -33,16 +33,27 @@ pub struct Verdict {
 }
 
 impl Judge {
-    /// Judges an OpsRequest, as one that is created and, where it was there before, as an update too.
+    /// Judges an OpsRequest: as one that is created, and as an update of each that was there before by its name. One that was
+    /// there with the same spec is no new wish: its database may have the values since.
     #[must_use]
     pub fn request(&self, engine: &'static Engine, object: &Value) -> Verdict {
         let alone = Change::of_request(engine, object, None);
         let own_name = alone.request().map(|r| r.name.as_str()).unwrap_or_default();
-        let before = self.old.requests(engine, &alone.namespace, own_name).filter(|_| !own_name.is_empty());
-        let updates = before.map(|old| judge(&Change::of_request_update(engine, old, object), &Facts::default()));
-        let updates = gentlest(updates);
+        let mut updates = Vec::new();
+        for old in self.old.requests(engine, &alone.namespace, own_name) {
+            let update = Change::of_request_update(engine, old, object);
+            let findings = judge(&update, &Facts::default());
+            if matches!(&update.source, Source::RequestUpdate(update) if update.changed.is_empty()) {
+                return Verdict { findings, alone: false };
+            }
+            updates.push(findings);
+        }
+        // Without a name of its own, it is another one each time that it is sent.
+        if own_name.is_empty() {
+            updates.clear();
+        }
         let verdict = self.created(&alone, object);
-        Verdict { findings: together(verdict.findings, updates), ..verdict }
+        Verdict { findings: together(verdict.findings, gentlest(updates.into_iter())), ..verdict }
     }
 
     /// Judges a request against each database that it may mean; the one that it goes best with counts.
@@ -56,7 +67,8 @@ impl Judge {
             let facts = self.facts(engine, namespace, name, &Known::Here(Arc::clone(present)));
             judge(&Change::of_request(engine, object, Some(&present.database)), &facts)
         };
-        for context in [&self.files, &self.old] {
+        // What was there comes first: a commit may hold the wish and, for GitOps, the database as it will be.
+        for context in [&self.old, &self.files] {
             let mut databases = context.databases(engine, namespace, name).peekable();
             if databases.peek().is_some() {
                 return Verdict { findings: gentlest(databases.map(against)), alone: false };

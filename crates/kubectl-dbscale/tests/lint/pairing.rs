@@ -132,6 +132,38 @@ fn a_request_that_was_there_may_not_change_its_spec() {
     assert_eq!(told(&changed), ["ask: storage/minimum request/immutable"]);
 }
 
+/// The database has what was asked for since; the request is still in the repository.
+#[rstest]
+#[case::unchanged("50Gi", grow(""), &[])]
+#[case::unchanged_and_without_a_name("50Gi", grow("").replace("name: ask", "generateName: ask-"), &[])]
+#[case::grown_further_since("60Gi", grow(""), &[])]
+#[case::changed_to_what_is_there("60Gi", grow("").replace("50Gi", "60Gi"), &["ask: storage/not-greater request/immutable"])]
+#[case::another_name("50Gi", grow("").replace("name: ask", "name: again"), &["again: storage/not-greater"])]
+fn a_request_that_was_there_is_not_asked_again(#[case] size: &str, #[case] ask: String, #[case] wanted: &[&str]) {
+    let there = if ask.contains("generateName") { ask.clone() } else { grow("") };
+    let report = with_old(&(database(size, "", "") + &ask), &(database(size, "", "") + &there));
+    assert_eq!(told(&report), wanted);
+    assert_eq!(report.alone, 0);
+}
+
+/// `gitops/tracked` tells people to change the database in Git, too.
+#[rstest]
+#[case::with_its_database("10Gi", "50Gi", &[])]
+#[case::the_database_stays("10Gi", "10Gi", &[])]
+#[case::less_than_was_there("80Gi", "80Gi", &["ask: storage/no-shrink"])]
+#[case::no_more_than_was_there("50Gi", "50Gi", &["ask: storage/not-greater"])]
+fn a_new_request_is_compared_with_what_was_there(#[case] old: &str, #[case] new: &str, #[case] wanted: &[&str]) {
+    let report = with_old(&(database(new, "", "") + &grow("")), &database(old, "", ""));
+    assert_eq!(told(&report), wanted);
+    assert_eq!(report.alone, 0);
+}
+
+#[test]
+fn a_request_for_a_database_that_is_new_too_is_compared_with_its_file() {
+    let old = database("10Gi", "", "").replace("name: db", "name: another");
+    assert_eq!(told(&with_old(&(database("80Gi", "", "") + &grow("")), &old)), ["ask: storage/no-shrink"]);
+}
+
 #[test]
 fn what_was_before_and_cannot_be_read_is_told() {
     let report = with_old(&database("10Gi", "", ""), "kind: [");
