@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anstream::eprintln;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use kubectl_dbscale::lint::report::printable;
 use kubectl_dbscale::lint::{self, Ask};
 
 use crate::cli::Output;
@@ -57,12 +58,15 @@ pub fn run(args: &LintArgs) -> Result<u8, Failure> {
         ..Failure::default()
     })?;
     match args.output {
-        Some(Output::Json) => output::machine(Output::Json, &report.json()),
+        Some(Output::Json) => output::line_out(&report.json()),
         Some(Output::Github) => output::text_out(&report.github()),
         _ => output::text_out(&report.text()),
     }
+    for passed_over in &report.passed_over {
+        output::warning(&printable(&passed_over.to_string()));
+    }
     for unreadable in &report.unreadable {
-        eprintln!("{RED}error{RED:#}: {unreadable}");
+        eprintln!("{RED}error{RED:#}: {}", printable(&unreadable.to_string()));
     }
     eprintln!("{}", report.summary());
     Ok(report.exit_code())

@@ -45,8 +45,13 @@ struct Claim {
 impl Present {
     /// Reads a database object.
     #[must_use]
-    pub fn of(engine: &'static Engine, object: Arc<Value>) -> Arc<Self> {
-        Arc::new(Self { database: Database::of(engine, &object), object, claims: OnceLock::new() })
+    pub fn of(engine: &'static Engine, mut object: Value) -> Arc<Self> {
+        let database = Database::of(engine, &object);
+        // Beside its view, the object tells its pods and claims: by its spec and labels.
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("status");
+        }
+        Arc::new(Self { database, object: Arc::new(object), claims: OnceLock::new() })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// The most bytes of a file: some 40,000 OpsRequests, or 1,000 databases as the API server returns them.
@@ -10,6 +11,9 @@ pub const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The names of a folder's files that count.
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
+
+/// Takes what was found, and says whether to go on.
+type Take<'t> = dyn FnMut(Result<Source, Unreadable>) -> ControlFlow<()> + 't;
 
 /// A file that was read.
 #[derive(Debug)]
@@ -34,23 +38,23 @@ pub struct Unreadable {
 /// of their names; the folders below it too where `recursive`.
 ///
 /// As kubectl does, links to files are followed and links to folders are not, so that no loop is walked. Names that begin
-/// with a dot are left out.
-pub fn each(path: &Path, recursive: bool, found: &mut dyn FnMut(Result<Source, Unreadable>)) {
+/// with a dot are left out. Where `found` breaks off, nothing more is read.
+pub fn each(path: &Path, recursive: bool, found: &mut Take<'_>) -> ControlFlow<()> {
     if path == OsStr::new("-") {
-        found(bounded("-".to_owned(), io::stdin().lock()));
-        return;
+        return found(bounded("-".to_owned(), io::stdin().lock()));
     }
     match fs::metadata(path) {
         Ok(meta) if meta.is_dir() => {
             let mut count = 0;
             folder(path, recursive, &mut |one| {
                 count += 1;
-                found(one);
-            });
+                found(one)
+            })?;
             if count == 0 {
                 let deeper = if recursive { "" } else { "; -R looks into the folders below it, too" };
-                found(Err(unreadable(path, format!("the folder has no .yaml, .yml or .json file{deeper}"))));
+                found(Err(unreadable(path, format!("the folder has no .yaml, .yml or .json file{deeper}"))))?;
             }
+            ControlFlow::Continue(())
         }
         Ok(_) => found(read(path)),
         Err(error) => found(Err(unreadable(path, reason(&error)))),
@@ -65,7 +69,7 @@ pub fn one(path: &Path) -> Result<Source, Unreadable> {
     if path == OsStr::new("-") { bounded("-".to_owned(), io::stdin().lock()) } else { read(path) }
 }
 
-fn folder(path: &Path, recursive: bool, found: &mut dyn FnMut(Result<Source, Unreadable>)) {
+fn folder(path: &Path, recursive: bool, found: &mut Take<'_>) -> ControlFlow<()> {
     let mut entries: Vec<PathBuf> = match fs::read_dir(path).and_then(|all| all.map(|e| Ok(e?.path())).collect()) {
         Ok(entries) => entries,
         Err(error) => return found(Err(unreadable(path, reason(&error)))),
@@ -74,16 +78,17 @@ fn folder(path: &Path, recursive: bool, found: &mut dyn FnMut(Result<Source, Unr
     for entry in entries.into_iter().filter(|e| !is_hidden(e)) {
         let is_folder = fs::symlink_metadata(&entry).is_ok_and(|meta| meta.is_dir());
         if is_folder && recursive {
-            folder(&entry, recursive, found);
+            folder(&entry, recursive, found)?;
         } else if !is_folder && counts(&entry) {
             match fs::metadata(&entry) {
                 // A pipe among the files would keep us waiting for ever.
-                Ok(meta) if meta.is_file() => found(read(&entry)),
+                Ok(meta) if meta.is_file() => found(read(&entry))?,
                 Ok(_) => {}
-                Err(error) => found(Err(unreadable(&entry, reason(&error)))),
+                Err(error) => found(Err(unreadable(&entry, reason(&error))))?,
             }
         }
     }
+    ControlFlow::Continue(())
 }
 
 fn is_hidden(path: &Path) -> bool {
@@ -130,13 +135,30 @@ mod tests {
 
     fn names(path: &Path, recursive: bool) -> Vec<String> {
         let mut all = Vec::new();
-        each(path, recursive, &mut |one| {
+        let walked = each(path, recursive, &mut |one| {
             all.push(match one {
                 Ok(source) => source.name.replace(&path.display().to_string(), "."),
                 Err(error) => error.reason,
             });
+            ControlFlow::Continue(())
         });
+        assert!(walked.is_continue());
         all
+    }
+
+    #[test]
+    fn whoever_has_enough_gets_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("below")).unwrap();
+        for name in ["below/a.yaml", "below/b.yaml", "c.yaml"] {
+            fs::write(dir.path().join(name), "a: 1").unwrap();
+        }
+        let mut count = 0;
+        let walked = each(dir.path(), true, &mut |_| {
+            count += 1;
+            ControlFlow::Break(())
+        });
+        assert_eq!((walked, count), (ControlFlow::Break(()), 1));
     }
 
     #[test]

@@ -4,9 +4,10 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use dbscale_core::finding::Severity;
-use serde_json::{Value, json};
+use serde::Serialize;
 
-use super::{Report, Row};
+use super::read::Name;
+use super::{PassedOver, Placed, Report, Row};
 
 const RED: Style = AnsiColor::Red.on_default();
 const YELLOW: Style = AnsiColor::Yellow.on_default();
@@ -31,15 +32,10 @@ impl Report {
 
     /// The list for programs, a row an object.
     #[must_use]
-    pub fn json(&self) -> Value {
-        let row = |row: &Row| {
-            json!({
-                "file": &*row.file, "kind": row.name.kind, "namespace": row.name.namespace, "name": row.name.name,
-                "verdict": if row.refused() { "refused" } else { "allowed" },
-                "findings": row.findings,
-            })
-        };
-        self.rows.iter().map(row).collect()
+    pub fn json(&self) -> String {
+        // Not by way of a `Value`: it would take more memory than all that was read.
+        let rows: Vec<_> = self.rows.iter().map(RowAsJson::of).collect();
+        serde_json::to_string_pretty(&rows).unwrap_or_default()
     }
 
     /// What was found, for people; with the terminal's colours in it. Objects without findings are not told.
@@ -75,6 +71,7 @@ impl Report {
             count(refused, "refused"),
             count(warned, "allowed with warnings"),
             count(allowed, "allowed"),
+            count(self.passed_over.len(), "passed over"),
             count(self.unreadable.len(), "not read"),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
@@ -115,10 +112,51 @@ impl Report {
                 );
             }
         }
+        for PassedOver { file, line, reason } in &self.passed_over {
+            let said = data(&format!("passed over, for it cannot be read: {reason}"));
+            let _ = writeln!(text, "::warning file={},line={line}::{said}", property(file));
+        }
         for unreadable in &self.unreadable {
             let _ = writeln!(text, "::error file={}::{}", property(&unreadable.name), data(&unreadable.reason));
         }
         text
+    }
+}
+
+/// A row as programs read it, its fields in the order of their names.
+#[derive(Serialize)]
+struct RowAsJson<'r> {
+    file: &'r str,
+    findings: Vec<FindingAsJson<'r>>,
+    kind: &'r str,
+    name: &'r str,
+    namespace: &'r str,
+    verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct FindingAsJson<'r> {
+    line: usize,
+    message: &'r str,
+    path: &'r str,
+    remedy: &'r str,
+    rule: &'r str,
+    severity: Severity,
+}
+
+impl<'r> RowAsJson<'r> {
+    fn of(row: &'r Row) -> Self {
+        let finding = |Placed { finding, line }: &'r Placed| FindingAsJson {
+            line: *line,
+            message: &finding.message,
+            path: &finding.path,
+            remedy: &finding.remedy,
+            rule: finding.rule.0,
+            severity: finding.severity,
+        };
+        let Name { kind, namespace, name } = &row.name;
+        let verdict = if row.refused() { "refused" } else { "allowed" };
+        Self { file: &row.file, findings: row.findings.iter().map(finding).collect(), kind, name, namespace, verdict }
     }
 }
 
@@ -139,7 +177,8 @@ fn property(text: &str) -> String {
 }
 
 /// The text without what could steer a terminal: files are other people's.
-fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()
 }

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::panic::resume_unwind;
+use std::rc::Rc;
 use std::{fmt, io, thread};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -12,6 +13,8 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::granit_parser::ErrorKind;
 use serde_saphyr::{DuplicateKeyPolicy, Error, ExternalMessageSource, MessageFormatter as _, UserMessageFormatter};
+
+use super::budget::Budget;
 
 /// How deep a document may be nested. KubeDB's own resource definitions have 34 levels; below the 128 of serde_json, so that
 /// both formats end at the same depth with the same words.
@@ -59,26 +62,29 @@ pub struct Part {
 ///
 /// What begins with a brace is tried as JSON first: it is quicker, and several objects may follow one another. Where its first
 /// object is none, it may still be YAML's, unless the file's name promises `json`.
+///
+/// What was built is taken from the run's `budget`, also where it came to nothing.
 #[must_use]
-pub fn values(text: &str, json: bool) -> (Vec<Part>, Option<Fault>) {
+pub fn values(text: &str, json: bool, budget: &Budget) -> (Vec<Part>, Option<Fault>) {
     if text.trim_start().starts_with('{') {
-        let (parts, fault) = json_values(text);
+        let left = Cell::new(MAX_VALUES);
+        let (parts, fault) = json_values(text, &left);
+        budget.values(MAX_VALUES - left.get());
         if fault.is_none() || json || !parts.is_empty() {
             return (parts, fault);
         }
     }
-    match yaml_value(text) {
+    match yaml_value(text, budget) {
         Ok(part) => (vec![part], None),
         Err(fault) => (Vec::new(), Some(fault)),
     }
 }
 
-fn json_values(text: &str) -> (Vec<Part>, Option<Fault>) {
+fn json_values(text: &str, left: &Cell<usize>) -> (Vec<Part>, Option<Fault>) {
     let mut parts = Vec::new();
     let mut offset = 0;
     // The first pass finds where each object ends, the second reads it; a mistake is told by whichever meets it.
     let mut ends = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
-    let left = Cell::new(MAX_VALUES);
     let fault = |error: &serde_json::Error, before: &str| {
         let place = format!(" at line {} column {}", error.line(), error.column());
         let message = error.to_string();
@@ -92,7 +98,7 @@ fn json_values(text: &str) -> (Vec<Part>, Option<Fault>) {
         let rest = &text[offset..ends.byte_offset()];
         let begins = offset + rest.len() - rest.trim_start().len();
         let mut from = serde_json::Deserializer::from_str(&text[begins..ends.byte_offset()]);
-        match (Bounded { left: &left, depth: 0 }).deserialize(&mut from) {
+        match (Bounded { left, depth: 0 }).deserialize(&mut from) {
             Ok(value) => parts.push(Part { offset: begins, value }),
             Err(error) => return (parts, fault(&error, &text[..begins])),
         }
@@ -101,8 +107,10 @@ fn json_values(text: &str) -> (Vec<Part>, Option<Fault>) {
     (parts, None)
 }
 
-fn yaml_value(text: &str) -> Result<Part, Fault> {
+fn yaml_value(text: &str, budget: &Budget) -> Result<Part, Fault> {
     let left = Cell::new(MAX_VALUES);
+    let nodes = Rc::new(Cell::new(0));
+    let counted = Rc::clone(&nodes);
     let options = serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             // One more than ours, so that depth is told in our words.
@@ -120,9 +128,12 @@ fn yaml_value(text: &str) -> Result<Part, Fault> {
         legacy_octal_numbers: true,
         with_snippet: false,
     };
+    let options = options.with_budget_report(move |report| counted.set(report.nodes));
     let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |from| {
         Bounded { left: &left, depth: 0 }.deserialize(from)
     });
+    // The parser's own count: an alias may stand for values that a merge then drops.
+    budget.values(nodes.get());
     read.map(|value| Part { offset: 0, value }).map_err(|error| Fault {
         line: error.location().and_then(|l| usize::try_from(l.line()).ok()).unwrap_or(1).max(1),
         message: words(&error),
@@ -255,6 +266,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn values(text: &str, json: bool) -> (Vec<Part>, Option<Fault>) {
+        super::values(text, json, &Budget::default())
+    }
 
     #[rstest]
     #[case::yaml("a: [1, x]\nb: ~\n", json!({"a": [1, "x"], "b": null}))]

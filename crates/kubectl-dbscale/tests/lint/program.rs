@@ -29,6 +29,7 @@ fn run(arguments: &[&str], stdin: &str) -> Output {
 #[case::refused(&["-f", "manifests/wrong.yml"], 3, 2)]
 #[case::refused_by_a_rule_with_a_code_of_its_own(&["-f", "broken.yaml"], 3, 1)]
 #[case::nothing_to_judge(&["-f", "values.yaml"], 0, 0)]
+#[case::a_template_of_others(&["-f", "template.yaml"], 0, 0)]
 #[case::not_read(&["-f", "gone.yaml", "small.yaml"], 1, 1)]
 #[case::not_read_and_refused(&["-f", "gone.yaml", "broken.yaml"], 3, 1)]
 #[case::a_folder_without_manifests(&["-f", "../../lint"], 1, 0)]
