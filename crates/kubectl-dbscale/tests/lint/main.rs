@@ -3,6 +3,7 @@
 
 mod examples;
 mod hostile;
+mod order;
 mod pairing;
 mod program;
 mod random;
