@@ -11,7 +11,7 @@ use std::path::Path;
 use std::{fs, thread};
 
 use common::data;
-use dbscale_core::catalog::{Catalog, Engine, Pointer, Segment};
+use dbscale_core::catalog::{Catalog, Engine, Pointer, Segment, When};
 use serde_json::Value;
 
 fn definition(folder: &Path, name: &str) -> Value {
@@ -37,6 +37,18 @@ fn schema<'s>(root: &'s Value, pointer: &Pointer) -> Option<&'s Value> {
     }
     Some(at)
 }
+
+/// What a version of a database does not have, though the OpsRequest or the newest version does: (engine, version, component).
+/// An empty component stands for the topology. Such objects read as databases without it.
+const ABSENT: [(&str, &str, &str); 7] = [
+    ("db2", "v1alpha2", "exporter"),
+    ("documentdb", "v1alpha2", "arbiter"),
+    ("documentdb", "v1alpha2", "exporter"),
+    ("documentdb", "v1alpha2", "readReplicas"),
+    ("mariadb", "v1alpha2", "maxscale"),
+    ("mariadb", "v1alpha2", ""),
+    ("postgres", "v1alpha2", "readReplicas"),
+];
 
 /// What does not fit of one engine.
 fn faults(folder: &Path, engine: &Engine) -> Vec<String> {
@@ -68,15 +80,32 @@ fn faults(folder: &Path, engine: &Engine) -> Vec<String> {
         check((version["storage"] == true) == (engine.versions[0] == name), format!("{name} is stored or not"));
         let root = &version["schema"]["openAPIV3Schema"];
         for (key, component) in &engine.components {
-            let counts = [&component.replicas, &component.shards].into_iter().flatten().filter_map(|c| c.at.as_ref());
+            let counts = [&component.replicas, &component.shards].into_iter().flatten();
+            // An older version has a number at the same place, or at the one that the catalog names for it.
+            let numbers = counts.filter(|count| count.at.is_some()).map(|count| {
+                let places = [count.at.as_ref(), count.older.as_ref()];
+                (count.at.as_ref(), places.into_iter().flatten().any(|at| schema(root, at).is_some()))
+            });
             let claims = component.storage.as_ref().and_then(|s| s.at.as_ref());
             let sizes = claims.map(|at| at.field("resources").field("requests"));
+            let kind = component.storage.as_ref().and_then(|s| s.kind.as_ref());
             let resources = component.resources.as_ref().and_then(|r| r.at.as_ref()?.of(name));
-            // Places that only the newer version has are not looked for in the older one.
-            let newest = engine.versions[0] == name;
-            for at in counts.chain(sizes.as_ref()).filter(|_| newest).chain(resources) {
-                check(schema(root, at).is_some(), format!("{name} {key}: there is no {at}"));
+            let places = [component.exists.as_ref(), sizes.as_ref(), kind, resources].into_iter().flatten();
+            let found = places.map(|at| (Some(at), schema(root, at).is_some()));
+            for (at, there) in numbers.chain(found) {
+                let Some(at) = at else { continue };
+                let absent = ABSENT.contains(&(engine.name.as_str(), name, key.as_str()));
+                check(there || absent, format!("{name} {key}: there is no {at}"));
             }
+        }
+        let tests = engine.topologies.iter().flat_map(|t| &t.when);
+        for when in tests {
+            let (When::Present { present: at }
+            | When::Absent { absent: at }
+            | When::Is { at, .. }
+            | When::AtMost { at, .. }) = when;
+            let absent = ABSENT.contains(&(engine.name.as_str(), name, ""));
+            check(schema(root, at).is_some() || absent, format!("{name}: there is no {at}"));
         }
     }
     for (key, component) in &engine.components {
