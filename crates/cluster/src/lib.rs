@@ -12,6 +12,7 @@ pub mod lease;
 mod mock;
 pub mod read;
 pub mod trim;
+pub mod unchanged;
 #[cfg(feature = "watch")]
 pub mod watch;
 

@@ -99,6 +99,12 @@ impl Pair {
         }
         Ok(Self { key: Arc::new(certified), not_after_s: to })
     }
+
+    /// The server's own certificate, then those that lead to its authority.
+    #[must_use]
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        &self.key.cert
+    }
 }
 
 /// First and last second of a certificate, in Unix seconds.
@@ -108,26 +114,33 @@ fn validity(certificate: &CertificateDer<'_>) -> Result<(u64, u64), x509_cert::d
     Ok((validity.not_before.to_unix_duration().as_secs(), validity.not_after.to_unix_duration().as_secs()))
 }
 
-/// The certificate in use. Every handshake takes the present one; connections that are open keep theirs.
-#[derive(Debug)]
-pub struct Certificate(RwLock<Pair>);
+/// The certificate in use. Every handshake takes the present one; connections that are open keep theirs. As long as there is
+/// none, handshakes fail.
+#[derive(Debug, Default)]
+pub struct Certificate(RwLock<Option<Pair>>);
 
 impl Certificate {
     /// Serves this pair from now on.
     #[must_use]
     pub fn new(pair: Pair) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(pair)))
+        Arc::new(Self(RwLock::new(Some(pair))))
     }
 
     /// Replaces the pair for all handshakes to come.
     pub fn replace(&self, pair: Pair) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = pair;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some(pair);
     }
 
-    /// The last second that the certificate in use is valid, in Unix seconds.
+    /// The pair in use, where there is one.
+    #[must_use]
+    pub fn present(&self) -> Option<Pair> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The last second that the certificate in use is valid, in Unix seconds; 0 where there is none.
     #[must_use]
     pub fn not_after_s(&self) -> u64 {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).not_after_s
+        self.present().map_or(0, |pair| pair.not_after_s)
     }
 
     /// A server's TLS configuration with this certificate: TLS 1.2 and 1.3, HTTP/1.1.
@@ -151,8 +164,7 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let pair = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        Some(Arc::clone(&pair.key))
+        self.present().map(|pair| pair.key)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod log;
 pub mod probes;
 pub mod signals;
+pub mod trust;
 
 pub use accept::{Limits, serve};
 pub use certificate::{Certificate, CertificateError};

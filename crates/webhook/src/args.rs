@@ -19,11 +19,23 @@ pub struct Args {
     #[arg(long, default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
     pub probes: SocketAddr,
     /// The serving certificate, PEM, the server's own first; read again every few seconds
-    #[arg(long, value_name = "FILE")]
-    pub tls_cert: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "tls_key", required_unless_present = "self_managed_certs")]
+    pub tls_cert: Option<PathBuf>,
     /// Its key, PEM
-    #[arg(long, value_name = "FILE")]
-    pub tls_key: PathBuf,
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Make the certificate, keep it in a Secret, and tell API servers to trust it
+    #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
+    pub self_managed_certs: bool,
+    /// The Secret for it, in the webhook's own namespace
+    #[arg(long, default_value = "dbscale-webhook-certificates", value_name = "NAME")]
+    pub secret: String,
+    /// The ValidatingWebhookConfiguration whose authorities and rules are set
+    #[arg(long, default_value = "dbscale", value_name = "NAME")]
+    pub configuration: String,
+    /// Seconds that such a certificate is valid, 60 at least; it is replaced after two thirds of them
+    #[arg(long, default_value = "7776000", value_parser = life, value_name = "SECONDS")]
+    pub certificate_life: Duration,
     /// The cluster, where it is not the one that this runs in
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
@@ -74,4 +86,13 @@ impl From<Taken> for Severity {
 fn seconds(text: &str) -> Result<Duration, String> {
     let whole: Result<u32, _> = text.parse();
     whole.map(|s| Duration::from_secs(s.into())).map_err(|_| "write a whole number of seconds, such as 5".to_owned())
+}
+
+/// A round of looking after a certificate takes 5 s, and API servers have 5 s to notice: a third of a minute leaves room for both.
+fn life(text: &str) -> Result<Duration, String> {
+    let life = seconds(text)?;
+    if life < Duration::from_secs(60) {
+        return Err("60 seconds are the least: a new certificate takes some to be trusted".to_owned());
+    }
+    Ok(life)
 }

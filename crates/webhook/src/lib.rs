@@ -11,6 +11,7 @@ pub mod live;
 pub mod metrics;
 pub mod program;
 pub mod review;
+pub mod self_managed;
 #[cfg(test)]
 mod testing;
 pub mod users;

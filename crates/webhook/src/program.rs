@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use dbscale_cluster::Cluster;
 use dbscale_cluster::cache::Cache;
 use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::watch::Watches;
@@ -17,10 +18,14 @@ use crate::args::Args;
 use crate::handler::{self, App};
 use crate::judge::{Judge, Options};
 use crate::metrics::{Metrics, Present};
+use crate::self_managed::SelfManaged;
 use crate::users::Users;
 
 /// How often the certificate's files are read again.
 const REREAD: Duration = Duration::from_secs(5);
+
+/// How often it is looked at whether there is a certificate that is valid.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// How long one call to the API server may take with all its tries: a review has to be answered within five seconds.
 const CALL: Duration = Duration::from_millis(1500);
@@ -41,12 +46,8 @@ pub async fn run(args: Args) -> Result<()> {
     let readiness = Readiness::default();
     let gates = ["socket", "certificate", "caches"].map(|name| readiness.gate(name));
     let [socket, valid, caches] = gates;
-
-    let mut files = Files::new(args.tls_cert.clone(), args.tls_key.clone());
-    let pair = files.read(unix_now_s()).context("the serving certificate")?;
-    let certificate = Certificate::new(pair.context("the serving certificate was not read")?);
+    let certificate = certificate(&args, &cluster, &readiness)?;
     let tls = Arc::new(certificate.server_config()?);
-    tokio::spawn(files.follow(Arc::clone(&certificate), REREAD));
 
     let cache: Arc<Cache> = Arc::default();
     let watches = Watches::new(cluster.clone(), Arc::clone(&cache));
@@ -91,13 +92,13 @@ pub async fn run(args: Args) -> Result<()> {
     let probes = probes::router(readiness, Arc::new(registry));
     tokio::spawn(serve(plain, None, probes, Limits { connections: 64, ..Limits::default() }, Stop::default()));
     tokio::spawn(async move {
-        let mut tick = tokio::time::interval(REREAD);
+        let mut tick = tokio::time::interval(LOOK);
         loop {
             tick.tick().await;
-            if certificate.not_after_s() > unix_now_s() {
-                valid.open();
-            } else {
-                valid.close("expired");
+            match certificate.not_after_s() {
+                0 => valid.close("there is none yet"),
+                end if end > unix_now_s() => valid.open(),
+                _ => valid.close("expired"),
             }
         }
     });
@@ -106,4 +107,20 @@ pub async fn run(args: Args) -> Result<()> {
     let cut = serve(reviews, Some(tls), app.router(), limits, stop).await;
     tracing::info!(cut, "ended");
     Ok(())
+}
+
+/// The certificate that is served, looked after from now on.
+fn certificate(args: &Args, cluster: &Cluster, readiness: &Readiness) -> Result<Arc<Certificate>> {
+    let (Some(file), Some(key)) = (&args.tls_cert, &args.tls_key) else {
+        let serving: Arc<Certificate> = Arc::default();
+        let names = [args.secret.as_str(), args.configuration.as_str()];
+        let (to, ready) = (Arc::clone(&serving), readiness.clone());
+        tokio::spawn(SelfManaged::new(cluster.clone(), names, args.certificate_life, to, ready).run());
+        return Ok(serving);
+    };
+    let mut files = Files::new(file.clone(), key.clone());
+    let pair = files.read(unix_now_s()).context("the serving certificate")?;
+    let serving = Certificate::new(pair.context("the serving certificate was not read")?);
+    tokio::spawn(files.follow(Arc::clone(&serving), REREAD));
+    Ok(serving)
 }

@@ -1,0 +1,175 @@
+//! The ValidatingWebhookConfiguration: whom API servers call for it, whom they trust, and what they ask about.
+//!
+//! The manifest has everything but the authorities and the rules, so nothing is asked, and nothing refused, before a webhook
+//! is there that can be asked. Both are fields that no manifest owns: applying it again leaves them alone.
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION};
+use serde_json::{Value, json};
+
+/// The entry for the creation and update of OpsRequests.
+pub const OPS_REQUESTS: &str = "opsrequests.dbscale.dev";
+/// The entry for the creation and update of databases.
+pub const DATABASES: &str = "databases.dbscale.dev";
+/// The entry for updates of databases that give a smaller size as a way back.
+pub const REVERTS: &str = "reverts.dbscale.dev";
+
+/// What is wrong with a ValidatingWebhookConfiguration.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntriesError {
+    /// An entry is not there.
+    #[error("it has no entry {0}; apply the manifests again")]
+    Missing(&'static str),
+    /// Nobody can tell whom API servers call.
+    #[error("entry {0} names neither a service nor a URL with a host; apply the manifests again")]
+    NoAddress(String),
+}
+
+/// One of our entries.
+struct Entry<'v> {
+    index: usize,
+    name: &'static str,
+    value: &'v Value,
+}
+
+fn ours(configuration: &Value) -> Result<[Entry<'_>; 3], EntriesError> {
+    let all = configuration["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
+    let find = |name: &'static str| {
+        let found = all.iter().enumerate().find(|(_, entry)| entry["name"] == name);
+        found.map(|(index, value)| Entry { index, name, value }).ok_or(EntriesError::Missing(name))
+    };
+    Ok([find(OPS_REQUESTS)?, find(DATABASES)?, find(REVERTS)?])
+}
+
+/// The names that API servers call our entries by, each once: those that a certificate has to be for.
+///
+/// # Errors
+/// [`EntriesError`]: what is wrong with the object.
+pub fn hosts(configuration: &Value) -> Result<Vec<String>, EntriesError> {
+    let mut hosts = Vec::new();
+    for entry in ours(configuration)? {
+        let host = host(&entry.value["clientConfig"]).ok_or_else(|| EntriesError::NoAddress(entry.name.to_owned()))?;
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    Ok(hosts)
+}
+
+/// API servers ask a service's certificate for `<name>.<namespace>.svc`.
+fn host(client: &Value) -> Option<String> {
+    if let (Some(name), Some(namespace)) = (client["service"]["name"].as_str(), client["service"]["namespace"].as_str())
+    {
+        return Some(format!("{name}.{namespace}.svc"));
+    }
+    let uri: axum::http::Uri = client["url"].as_str()?.parse().ok()?;
+    uri.host().map(|host| host.trim_matches(['[', ']']).to_owned())
+}
+
+/// The operations of a JSON Patch that make our entries trust `bundle` and, once we can `answer`, ask about what we judge;
+/// none where all is so. Other entries are left alone.
+///
+/// # Errors
+/// [`EntriesError`]: what is wrong with the object.
+pub fn changes(configuration: &Value, bundle: &str, answer: bool) -> Result<Vec<Value>, EntriesError> {
+    let bundle = json!(BASE64_STANDARD.encode(bundle));
+    let mut changes = Vec::new();
+    for Entry { index, name, value } in ours(configuration)? {
+        let mut set = |path: &str, present: &Value, wanted: &Value| {
+            if present != wanted {
+                changes.push(json!({"op": "add", "path": format!("/webhooks/{index}/{path}"), "value": wanted}));
+            }
+        };
+        set("clientConfig/caBundle", &value["clientConfig"]["caBundle"], &bundle);
+        if answer {
+            set("rules", &value["rules"], &rules(name));
+        }
+    }
+    Ok(changes)
+}
+
+/// The authorities that API servers trust for all of our entries, PEM; empty where an entry has none, or they differ.
+///
+/// # Errors
+/// [`EntriesError`]: what is wrong with the object.
+pub fn bundle(configuration: &Value) -> Result<Vec<u8>, EntriesError> {
+    let [first, others @ ..] = ours(configuration)?.map(|entry| &entry.value["clientConfig"]["caBundle"]);
+    let alike = others.iter().all(|other| *other == first);
+    let text = first.as_str().filter(|_| alike).unwrap_or_default();
+    Ok(BASE64_STANDARD.decode(text).unwrap_or_default())
+}
+
+/// What an entry asks about: the kinds of the catalog, as the API server writes it.
+fn rules(entry: &str) -> Value {
+    let (group, version, plural, operations): (_, _, fn(&Engine) -> String, &[&str]) = match entry {
+        OPS_REQUESTS => (OPS_GROUP, OPS_VERSION, Engine::ops_plural, &["CREATE", "UPDATE"]),
+        DATABASES => (DATABASE_GROUP, "*", |engine| engine.plural.clone(), &["CREATE", "UPDATE"]),
+        _ => (DATABASE_GROUP, "*", |engine| engine.plural.clone(), &["UPDATE"]),
+    };
+    let resources: Vec<String> = Catalog::builtin().engines().map(plural).collect();
+    json!([{"apiGroups": [group], "apiVersions": [version], "resources": resources, "operations": operations,
+        "scope": "Namespaced"}])
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn configuration(client: &Value) -> Value {
+        let entry = |name: &str| json!({"name": name, "clientConfig": client});
+        json!({"webhooks": [entry("others.example.com"), entry(OPS_REQUESTS), entry(DATABASES), entry(REVERTS)]})
+    }
+
+    /// The object after a patch of `add`s.
+    fn patched(mut object: Value, changes: &[Value]) -> Value {
+        for change in changes {
+            let (parent, field) = change["path"].as_str().unwrap().rsplit_once('/').unwrap();
+            object.pointer_mut(parent).unwrap()[field] = change["value"].clone();
+        }
+        object
+    }
+
+    #[rstest]
+    #[case::service(json!({"service": {"name": "w", "namespace": "n"}}), Ok("w.n.svc"))]
+    #[case::url(json!({"url": "https://localhost:8443/validate"}), Ok("localhost"))]
+    #[case::address(json!({"url": "https://127.0.0.1:8443/validate"}), Ok("127.0.0.1"))]
+    #[case::address_of_version_6(json!({"url": "https://[::1]:8443/validate"}), Ok("::1"))]
+    #[case::neither(json!({}), Err(EntriesError::NoAddress(OPS_REQUESTS.to_owned())))]
+    #[case::no_url(json!({"url": "/validate"}), Err(EntriesError::NoAddress(OPS_REQUESTS.to_owned())))]
+    fn the_names_are_those_that_are_called(#[case] client: Value, #[case] host: Result<&str, EntriesError>) {
+        assert_eq!(hosts(&configuration(&client)), host.map(|h| vec![h.to_owned()]));
+    }
+
+    #[test]
+    fn rules_come_after_the_authorities_and_nothing_else_is_touched() {
+        let fresh = configuration(&json!({"service": {"name": "w", "namespace": "n"}}));
+        assert_eq!(bundle(&fresh), Ok(Vec::new()));
+        let trusted = patched(fresh.clone(), &changes(&fresh, "one", false).unwrap());
+        assert_eq!(bundle(&trusted), Ok(b"one".to_vec()));
+        assert_eq!(trusted["webhooks"][1]["rules"], Value::Null);
+        let asked = patched(trusted.clone(), &changes(&trusted, "one", true).unwrap());
+        assert_eq!(asked["webhooks"][0], fresh["webhooks"][0]);
+        assert_eq!(changes(&asked, "one", true), Ok(Vec::new()));
+        let rule = &asked["webhooks"][1]["rules"][0];
+        let engines = Catalog::builtin().engines().count();
+        assert_eq!(rule["resources"].as_array().map(Vec::len), Some(engines));
+        assert_eq!(rule["resources"][0], "aerospikeopsrequests");
+        assert_eq!(asked["webhooks"][3]["rules"][0]["operations"], json!(["UPDATE"]));
+        // A rotation changes what is trusted, and leaves the rules.
+        let rotated = changes(&asked, "two", false).unwrap();
+        assert_eq!(rotated.len(), 3);
+        assert_eq!(patched(asked, &rotated)["webhooks"][1]["rules"][0]["operations"], json!(["CREATE", "UPDATE"]));
+    }
+
+    #[test]
+    fn authorities_that_differ_are_none() {
+        let mut object = configuration(&json!({"caBundle": "b25l"}));
+        assert_eq!(bundle(&object), Ok(b"one".to_vec()));
+        object["webhooks"][2]["clientConfig"]["caBundle"] = json!("dHdv");
+        assert_eq!(bundle(&object), Ok(Vec::new()));
+        object["webhooks"][3]["name"] = json!("renamed");
+        assert_eq!(bundle(&object), Err(EntriesError::Missing(REVERTS)));
+    }
+}
