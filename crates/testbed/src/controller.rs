@@ -1,21 +1,15 @@
-//! The controller as it is shipped: its definitions and its role from `manifests/`, its own account by a token, and a
-//! process that is started again when it ends, as a kubelet would.
+//! The controller with its own account ([`crate::shipped`]), as a process that is started again when it ends, as a kubelet
+//! would.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
-
-use crate::{ControlPlane, assets};
-
-/// What is installed, in this order.
-const MANIFESTS: [&str; 3] = ["crds/scalingrecords.yaml", "base/namespace.yaml", "base/controller/rbac.yaml"];
 
 /// The pause before it is started again.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -90,36 +84,4 @@ pub fn spawn(
 /// Where there is none.
 pub fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
-}
-
-/// Installs the controller's definitions and its role; answers a kubeconfig with a token of its account.
-///
-/// # Errors
-/// What kubectl says.
-pub async fn install(plane: &ControlPlane) -> Result<PathBuf> {
-    for manifest in MANIFESTS {
-        let file = assets::workspace().join("manifests").join(manifest);
-        kubectl(plane, &["create", "-f", &file.display().to_string()]).await?;
-    }
-    kubectl(plane, &["wait", "--for=condition=Established", "crd/scalingrecords.dbscale.dev", "--timeout=60s"]).await?;
-    let token = ["create", "token", "dbscale-controller", "--namespace=dbscale-system", "--duration=24h"];
-    let token = kubectl(plane, &token).await?;
-    let mut kubeconfig: Value = serde_json::from_slice(&fs::read(plane.kubeconfig())?)?;
-    kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
-    let path = plane.folder().join("controller.kubeconfig");
-    fs::write(&path, kubeconfig.to_string())?;
-    Ok(path)
-}
-
-async fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(plane.assets().join("kubectl"))
-        .args(arguments)
-        .env("KUBECONFIG", plane.kubeconfig())
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .context("could not run kubectl")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "kubectl {}: {}", arguments.join(" "), said.trim());
-    Ok(String::from_utf8(output.stdout)?)
 }

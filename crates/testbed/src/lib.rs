@@ -7,6 +7,8 @@ pub mod controller;
 pub mod crds;
 pub mod furniture;
 pub mod playground;
+pub mod shipped;
 pub mod simulator;
+pub mod webhook;
 
 pub use control_plane::{ControlPlane, client};

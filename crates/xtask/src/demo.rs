@@ -102,7 +102,12 @@ impl Demo<'_> {
         self.film(3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
         self.show(2, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "100GB"])?;
         self.show(2, &["kubectl", "dbscale", "vertical", "redis/cache", "--size", "db.t3.meduim"])?;
-        self.show(3, &["kubectl", "dbscale", "vertical", "mongodb/no-such-db", "--size", "db.t3.medium"])
+        self.show(3, &["kubectl", "dbscale", "vertical", "mongodb/no-such-db", "--size", "db.t3.medium"])?;
+
+        say("Whoever goes around the plugin is held to the same rules, by the webhook");
+        let shrink = r#"{"spec":{"storage":{"resources":{"requests":{"storage":"20Gi"}}}}}"#;
+        self.show(1, &["kubectl", "patch", "mongodb", "my-db", "--type=merge", "-p", shrink])?;
+        self.until(&["get", "mongodb", "my-db", "-o", "jsonpath={.spec.storage.resources.requests.storage}"], "50Gi")
     }
 
     /// Runs a command with its words and output shown, and checks its exit code.

@@ -4,6 +4,7 @@ mod bench;
 mod bench_lint;
 mod demo;
 mod docs;
+mod manifests;
 mod playground;
 mod process;
 mod suite;
@@ -38,7 +39,7 @@ enum Task {
         /// Where its data, kubeconfig and programs are
         #[arg(long, default_value = ".dbscale")]
         dir: PathBuf,
-        /// Parts to leave out: simulator, controller
+        /// Parts to leave out: simulator, webhook, controller
         #[arg(long, value_delimiter = ',')]
         without: Vec<String>,
     },
@@ -50,6 +51,8 @@ enum Task {
     },
     /// Write the pages of docs/ that are made from the rules
     Docs,
+    /// Write the parts of manifests/ that are made from the catalog
+    Manifests,
     /// Run all tests
     Test,
     /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
@@ -92,6 +95,7 @@ fn run() -> Result<()> {
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
         Task::Docs => docs::run(),
+        Task::Manifests => manifests::run(),
         Task::Test => suite::run(),
         Task::Targets => targets::check(),
         Task::Bench { what } if what == "lint" => bench_lint::run(),

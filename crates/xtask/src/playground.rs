@@ -12,9 +12,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use dbscale_testbed::assets;
-use dbscale_testbed::controller::{self, Controller};
+use dbscale_testbed::controller::Controller;
 use dbscale_testbed::playground::Playground;
+use dbscale_testbed::webhook::Webhook;
+use dbscale_testbed::{assets, shipped};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -26,8 +27,11 @@ const CONTROLLER: &str = "dbscale-controller";
 /// How long everything may take to be ready.
 const READY_WITHIN: Duration = Duration::from_secs(600);
 
+/// The webhook's package and program.
+const WEBHOOK: &str = "dbscale-webhook";
+
 /// What is built from this workspace and found in `bin`.
-const PROGRAMS: [&str; 3] = ["kubectl-dbscale", "dbscale-webhook", CONTROLLER];
+const PROGRAMS: [&str; 3] = ["kubectl-dbscale", WEBHOOK, CONTROLLER];
 
 /// A playground that ends with its holder, also where that panics or is killed.
 pub struct Held {
@@ -182,11 +186,11 @@ pub async fn serve(dir: &Path, without: &[String]) -> Result<()> {
         end = &mut end => Err(end),
     };
     let end = match started {
-        Ok((playground, controller)) => {
+        Ok((playground, parts)) => {
             fs::write(dir.join("origin"), format!("{:?}", playground.origin))?;
             fs::write(dir.join("ready"), "")?;
             let end = end.await;
-            drop(controller);
+            drop(parts);
             drop(playground);
             end
         }
@@ -199,19 +203,26 @@ pub async fn serve(dir: &Path, without: &[String]) -> Result<()> {
 }
 
 /// Starts all parts but those that are left out.
-async fn parts(dir: &Path, without: &[String]) -> Result<(Playground, Option<Controller>)> {
+async fn parts(dir: &Path, without: &[String]) -> Result<(Playground, (Option<Webhook>, Option<Controller>))> {
     let with = |part: &str| !without.iter().any(|w| w == part);
     let playground = Playground::start(&dir.join("plane"), with("simulator")).await?;
-    // Its resource definition is there also without it: the plugin and people ask for records.
-    let kubeconfig = controller::install(&playground.plane).await?;
-    fs::copy(playground.plane.kubeconfig(), dir.join("kubeconfig"))?;
+    let plane = &playground.plane;
+    // Everything that is shipped is there also without its processes: people ask for records, and nothing is asked of a
+    // webhook that has not told what.
+    shipped::install(plane).await?;
+    fs::copy(plane.kubeconfig(), dir.join("kubeconfig"))?;
+    let kubeconfig = shipped::account(plane, CONTROLLER).await?;
     fs::copy(&kubeconfig, dir.join("controller.kubeconfig"))?;
-    if !with("controller") {
-        return Ok((playground, None));
+    let (mut webhook, mut controller) = (None, None);
+    if with("webhook") {
+        webhook = Some(Webhook::start(plane, &program(WEBHOOK), &dir.join("webhook.log")).await?);
     }
-    let controller = Controller::start(&program(CONTROLLER), &kubeconfig, &[], &dir.join("controller.log"))?;
-    fs::write(dir.join("controller.address"), controller.address.to_string())?;
-    Ok((playground, Some(controller)))
+    if with("controller") {
+        let started = Controller::start(&program(CONTROLLER), &kubeconfig, &[], &dir.join("controller.log"))?;
+        fs::write(dir.join("controller.address"), started.address.to_string())?;
+        controller = Some(started);
+    }
+    Ok((playground, (webhook, controller)))
 }
 
 /// Waits for the end of a playground; signals are noticed from now on.

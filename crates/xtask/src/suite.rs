@@ -37,7 +37,10 @@ pub fn run() -> Result<()> {
         // One process at a time, so that the two cores are the tests' own.
         let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
         let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
-        timed("end-to-end tests", || cargo(&["test", "--package", "dbscale-e2e", "--", "--skip", "controller::"], &set))
+        timed("end-to-end tests", || {
+            cargo(&["test", "--package", "dbscale-e2e", "--", "--skip", "controller::"], &set)
+        })?;
+        had_its_rights(&dir.join("webhook.log"), "rbac-webhook.yaml")
     })();
     playground.end()?;
     tests?;
@@ -54,11 +57,16 @@ fn controller_tests(dir: &Path) -> Result<()> {
     let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
     let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
     cargo(&["test", "--package", "dbscale-e2e", "--", "controller::"], &set)?;
-    let log = fs::read_to_string(dir.join("controller.log"))?;
+    had_its_rights(&dir.join("controller.log"), "controller/rbac.yaml")
+}
+
+/// Fails where the log of a program tells that it was refused something by its own role.
+fn had_its_rights(log: &Path, role: &str) -> Result<()> {
+    let log = fs::read_to_string(log)?;
     // A namespace that is being deleted refuses writes too, whatever a role says.
     let lacks = |line: &&str| line.to_lowercase().contains("forbidden") && !line.contains("being terminated");
     match log.lines().find(lacks) {
-        Some(line) => bail!("manifests/base/controller/rbac.yaml lacks a right that the controller uses: {line}"),
+        Some(line) => bail!("manifests/base/{role} lacks a right that is used: {line}"),
         None => Ok(()),
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// How long a condition may take to come true.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -45,10 +45,24 @@ impl World {
     /// Makes a namespace.
     #[must_use]
     pub fn new(name: &str) -> Self {
+        Self::labelled(name, &json!({}))
+    }
+
+    /// Makes a namespace that the playground's webhook lets be: for what has a webhook of its own, and for what is about
+    /// others than it.
+    #[must_use]
+    pub fn unjudged(name: &str) -> Self {
+        Self::labelled(name, &json!({"dbscale.dev/enforcement": "off"}))
+    }
+
+    fn labelled(name: &str, labels: &Value) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let world = Self { namespace: format!("{name}-{}-{count}", std::process::id()) };
-        world.must(&["create", "namespace", &world.namespace]);
+        let namespace = json!({"apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": world.namespace, "labels": labels}});
+        let file = world.write("namespace", &namespace.to_string());
+        world.must(&["create", "-f", &file]);
         world
     }
 

@@ -14,16 +14,17 @@ use serde_json::{Value, json};
 
 use crate::{PATIENCE, World, playground};
 
-/// A running webhook that is registered for the namespace of one test. Dropping it ends both.
+/// A running webhook. Dropping it ends it, and takes what was registered for it away.
 pub struct Webhook {
     child: Child,
     probes: SocketAddr,
-    configuration: String,
-    folder: PathBuf,
+    configuration: Option<String>,
+    folder: Option<PathBuf>,
 }
 
 impl Webhook {
-    /// Starts one and returns when it is ready and asked.
+    /// Starts one with a certificate in files, and returns when it is ready and asked. It alone is asked, where the world is
+    /// one that the playground's webhook lets be.
     ///
     /// # Panics
     /// Where it does not become ready.
@@ -33,28 +34,42 @@ impl Webhook {
         fs::create_dir_all(&folder).expect("the playground can be written");
         let authority = authority();
         let (certificate, key) = leaf(&authority);
-        let paths = [folder.join("tls.crt"), folder.join("tls.key")];
+        let paths = ["tls.crt", "tls.key"].map(|name| folder.join(name).display().to_string());
         fs::write(&paths[0], certificate).expect("the playground can be written");
         fs::write(&paths[1], key).expect("the playground can be written");
+        let files = ["--listen", "127.0.0.1:0", "--tls-cert", &paths[0], "--tls-key", &paths[1]];
+        let kubeconfig = playground().join("kubeconfig").display().to_string();
+        let (mut webhook, reviews) = Self::spawn(&kubeconfig, &[&files, arguments].concat());
+        webhook.folder = Some(folder);
+        webhook.until_ready();
+        let configuration = format!("e2e-{}", world.namespace);
+        let webhook = webhook.registered_as(&configuration);
+        Self::register(world, &configuration, reviews, &json!(ByteString(authority.pem().into_bytes())));
+        webhook
+    }
+
+    /// Starts a process, and returns when it listens, and where.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    pub fn spawn(kubeconfig: &str, arguments: &[&str]) -> (Self, SocketAddr) {
         let mut child = Command::new(playground().join("bin/dbscale-webhook"))
-            .args(["--listen", "127.0.0.1:0", "--probes", "127.0.0.1:0", "--notice", "0"])
-            .arg("--tls-cert")
-            .arg(&paths[0])
-            .arg("--tls-key")
-            .arg(&paths[1])
-            .arg("--kubeconfig")
-            .arg(playground().join("kubeconfig"))
+            .args(["--probes", "127.0.0.1:0", "--notice", "0", "--kubeconfig", kubeconfig])
             .args(arguments)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the webhook starts");
         let (reviews, probes) = listening(&mut child);
-        let webhook = Self { child, probes, configuration: format!("e2e-{}", world.namespace), folder };
-        webhook.until_ready();
-        let ca = json!(ByteString(authority.pem().into_bytes()));
-        webhook.register(world, reviews, &ca);
-        webhook
+        (Self { child, probes, configuration: None, folder: None }, reviews)
+    }
+
+    /// The same, with the name of a ValidatingWebhookConfiguration that goes with it.
+    #[must_use]
+    pub fn registered_as(mut self, configuration: &str) -> Self {
+        self.configuration = Some(configuration.to_owned());
+        self
     }
 
     /// What a path of its probes answers: the code and the text.
@@ -88,7 +103,11 @@ impl Webhook {
         }
     }
 
-    fn until_ready(&self) {
+    /// Waits until it is ready.
+    ///
+    /// # Panics
+    /// Where it does not become so in time.
+    pub fn until_ready(&self) {
         let began = Instant::now();
         loop {
             let (code, text) = self.probe("/readyz");
@@ -101,7 +120,7 @@ impl Webhook {
     }
 
     /// Registers it, and waits until the API server asks it: a request that is wrong for sure is then refused.
-    fn register(&self, world: &World, address: SocketAddr, ca: &Value) {
+    fn register(world: &World, configuration: &str, address: SocketAddr, ca: &Value) {
         let rule = |group: &str| {
             json!({"apiGroups": [group], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE", "UPDATE"],
                 "scope": "Namespaced"})
@@ -114,26 +133,43 @@ impl Webhook {
         };
         world.create(
             &json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": self.configuration},
+            "metadata": {"name": configuration},
             "webhooks": [entry("opsrequests.dbscale.dev", "ops.kubedb.com", "Fail"),
                 entry("databases.dbscale.dev", "kubedb.com", "Ignore")]}),
         );
-        let wrong = json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "RedisOpsRequest",
-            "metadata": {"name": "is-it-asked"}, "spec": {"type": "Restart", "databaseRef": {"name": "nobody"}}});
-        let began = Instant::now();
-        while world.try_create(&wrong, &["--dry-run=server"]).code == 0 {
-            assert!(began.elapsed() < PATIENCE, "the API server does not ask the webhook");
-            std::thread::sleep(Duration::from_millis(100));
-        }
+        until_asked(world);
+    }
+}
+
+/// An OpsRequest that is wrong for sure.
+#[must_use]
+pub fn wrong() -> Value {
+    json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "RedisOpsRequest",
+        "metadata": {"name": "is-it-asked"}, "spec": {"type": "Restart", "databaseRef": {"name": "nobody"}}})
+}
+
+/// Waits until what is wrong is refused.
+///
+/// # Panics
+/// Where it is not in time.
+pub fn until_asked(world: &World) {
+    let began = Instant::now();
+    while world.try_create(&wrong(), &["--dry-run=server"]).code == 0 {
+        assert!(began.elapsed() < PATIENCE, "the API server does not ask the webhook");
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        let _ = World::command(&["delete", "validatingwebhookconfiguration", &self.configuration]).output();
+        if let Some(configuration) = &self.configuration {
+            let _ = World::command(&["delete", "validatingwebhookconfiguration", configuration]).output();
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
+        if let Some(folder) = &self.folder {
+            let _ = fs::remove_dir_all(folder);
+        }
     }
 }
 

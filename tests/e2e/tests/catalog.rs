@@ -9,14 +9,14 @@ use dbscale_core::catalog::{Catalog, Component, Engine, Pointer, Topology, When}
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, StorageVia, plan};
-use dbscale_e2e::playground;
+use dbscale_e2e::{World, playground};
 use serde_json::{Value, json};
 
 /// An object of a topology in which every component exists and has something.
-fn object(engine: &Engine, topology: &Topology, version: &str) -> Value {
+fn object(engine: &Engine, topology: &Topology, version: &str, namespace: &str) -> Value {
     let mut object = json!({
         "apiVersion": format!("kubedb.com/{version}"), "kind": engine.kind,
-        "metadata": {"name": "db", "namespace": "default"}, "spec": {},
+        "metadata": {"name": "db", "namespace": namespace}, "spec": {},
     });
     let set = |object: &mut Value, at: &Pointer, value: Value| at.of_item("one").set(object, value);
     for component in engine.components_of(topology) {
@@ -97,11 +97,13 @@ async fn every_operation_of_the_catalog_is_taken_and_kept_whole() {
     let options = Connect { kubeconfig: Some(playground().join("kubeconfig")), ..Connect::default() };
     let cluster = connect(&options).await.unwrap();
     let write = Write { dry_run: true, field_manager: "test".to_owned() };
+    // Of definitions, not of rules: the databases are not there.
+    let world = World::unjudged("catalog");
     let (mut sent, mut wrong) = (0, Vec::new());
     for engine in Catalog::builtin().engines() {
         for topology in &engine.topologies {
             for version in &engine.versions {
-                let object = object(engine, topology, version);
+                let object = object(engine, topology, version, &world.namespace);
                 let database = Database::of(engine, &object);
                 let place = format!("{} {} {version}", engine.name, topology.name);
                 if database.topology.map(|t| &t.name) != Some(&topology.name) {
@@ -127,7 +129,7 @@ async fn every_operation_of_the_catalog_is_taken_and_kept_whole() {
                             continue;
                         };
                         sent += 1;
-                        let path = operations_path(engine, Some("default"));
+                        let path = operations_path(engine, Some(&world.namespace));
                         match cluster.create(&path, &step.object, &write).await {
                             Ok(Created::Ours(kept)) => {
                                 let ours = step.object["spec"].as_object().unwrap();

@@ -10,8 +10,9 @@ mod controller {
     use std::time::{Duration, Instant};
 
     use dbscale_e2e::{databases, playground};
-    use dbscale_testbed::controller::{free_address, install, spawn};
+    use dbscale_testbed::controller::{free_address, spawn};
     use dbscale_testbed::playground::Playground;
+    use dbscale_testbed::shipped;
     use serde_json::{Value, json};
     use tokio::process::{Child, Command};
 
@@ -32,7 +33,8 @@ mod controller {
         async fn start() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let playground = Playground::start(&folder.path().join("plane"), true).await.unwrap();
-            let kubeconfig = install(&playground.plane).await.unwrap();
+            shipped::install(&playground.plane).await.unwrap();
+            let kubeconfig = shipped::account(&playground.plane, "dbscale-controller").await.unwrap();
             Self { folder, playground, kubeconfig }
         }
 

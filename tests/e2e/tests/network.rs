@@ -140,7 +140,7 @@ async fn create(cluster: &Cluster, world: &World, index: usize) -> Result<Create
 
 #[tokio::test]
 async fn creates_through_a_broken_connection_are_made_once() {
-    let world = World::new("network");
+    let world = World::unjudged("network");
     let cuts = Arc::new(AtomicU64::new(0));
     let port = cutting_proxy(kubeconfig().1, cuts.clone()).await;
     let cluster = through(&world, port, Duration::from_secs(60)).await;
@@ -159,7 +159,7 @@ async fn creates_through_a_broken_connection_are_made_once() {
 
 #[tokio::test]
 async fn a_create_that_is_answered_too_late_is_found() {
-    let world = World::new("silence");
+    let world = World::unjudged("silence");
     let silence = Arc::new(Silence::default());
     let port = silent_proxy(kubeconfig().1, silence.clone()).await;
     let timeout = Duration::from_secs(2);
@@ -175,7 +175,7 @@ async fn a_create_that_is_answered_too_late_is_found() {
 
 #[tokio::test]
 async fn a_create_that_cannot_even_be_looked_for_is_told_as_open() {
-    let world = World::new("silence");
+    let world = World::unjudged("silence");
     let silence = Arc::new(Silence::default());
     let port = silent_proxy(kubeconfig().1, silence.clone()).await;
     let cluster = through(&world, port, Duration::from_secs(2)).await;

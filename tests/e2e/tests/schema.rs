@@ -10,23 +10,26 @@ use dbscale_core::catalog::{Catalog, Component, Engine};
 use dbscale_core::change::Change;
 use dbscale_core::facts::{Case, Facts};
 use dbscale_core::rules::judge;
-use dbscale_e2e::playground;
+use dbscale_e2e::{World, playground};
 use serde_json::{Value, json};
 
-/// The API server, where it has KubeDB's own definitions: those that are made of the catalog prove nothing here.
-async fn cluster() -> Option<Cluster> {
+/// The API server, where it has KubeDB's own definitions: those that are made of the catalog prove nothing here. Nobody but it
+/// judges what is sent to the namespace.
+async fn cluster() -> Option<(Cluster, World)> {
     if std::env::var_os("KUBEDB_DATA").is_none_or(|v| v.is_empty()) {
         println!("skipped: KUBEDB_DATA is not set, so the API server has no definitions of KubeDB to compare with");
         return None;
     }
     let options = Connect { kubeconfig: Some(playground().join("kubeconfig")), ..Connect::default() };
-    Some(connect(&options).await.unwrap())
+    Some((connect(&options).await.unwrap(), World::unjudged("schema")))
 }
 
 /// Whether the API server takes an object; nothing is kept.
-async fn taken(cluster: &Cluster, engine: &Engine, object: &Value) -> Result<(), String> {
+async fn taken((cluster, world): &(Cluster, World), engine: &Engine, object: &Value) -> Result<(), String> {
+    let mut object = object.clone();
+    object["metadata"]["namespace"] = json!(world.namespace);
     let write = Write { dry_run: true, field_manager: "test".to_owned() };
-    match cluster.create(&operations_path(engine, Some("default")), object, &write).await {
+    match cluster.create(&operations_path(engine, Some(&world.namespace)), &object, &write).await {
         Ok(Created::Ours(_) | Created::Taken) => Ok(()),
         Err(failure) => Err(failure.to_string()),
     }
@@ -44,7 +47,7 @@ fn refused_by_us(engine: &'static Engine, object: &Value) -> bool {
 fn request(engine: &Engine, spec: &Value) -> Value {
     let mut object = json!({
         "apiVersion": "ops.kubedb.com/v1alpha1", "kind": engine.ops_kind(),
-        "metadata": {"name": "schema", "namespace": "default", "annotations": {"dbscale.dev/request-id": "schema"}},
+        "metadata": {"name": "schema", "annotations": {"dbscale.dev/request-id": "schema"}},
         "spec": {"type": "Restart", engine.reference.as_str(): {"name": "db"}},
     });
     for (field, value) in spec.as_object().into_iter().flatten() {
@@ -147,9 +150,8 @@ async fn what_kubedb_admits_passes_its_definitions() {
     let mut tried = 0;
     for block in page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| block) {
         let documents: Vec<Value> = serde_saphyr::from_multiple(block).unwrap();
-        let mut asked = documents.into_iter().next_back().unwrap();
+        let asked = documents.into_iter().next_back().unwrap();
         let Some(engine) = Catalog::builtin().of_ops_kind(asked["kind"].as_str().unwrap()) else { continue };
-        asked["metadata"]["namespace"] = json!("default");
         let answer = taken(&cluster, engine, &asked).await;
         // dbscale asks strictly, so that the one field that does not exist is told; who does not ask so loses it unseen.
         let unknown = answer.as_ref().is_err_and(|e| e.contains("unknown field \"spec.horizontalScaling.member\""));

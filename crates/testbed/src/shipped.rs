@@ -1,0 +1,53 @@
+//! What is shipped: everything of `manifests/base` as it is, and its accounts.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{ControlPlane, assets};
+
+/// The namespace of everything that is shipped.
+pub(crate) const NAMESPACE: &str = "dbscale-system";
+
+/// Applies `manifests/base`, server-side and strict, and waits until its definitions are there.
+///
+/// # Errors
+/// What kubectl says.
+pub async fn install(plane: &ControlPlane) -> Result<()> {
+    let base = assets::workspace().join("manifests/base");
+    kubectl(plane, &["apply", "--server-side", "--validate=strict", "-k", &base.display().to_string()]).await?;
+    kubectl(plane, &["wait", "--for=condition=Established", "crd/scalingrecords.dbscale.dev", "--timeout=60s"]).await?;
+    Ok(())
+}
+
+/// A kubeconfig with a token of an account, in its namespace.
+///
+/// # Errors
+/// What kubectl says, or that the file cannot be written.
+pub async fn account(plane: &ControlPlane, name: &str) -> Result<PathBuf> {
+    let token = kubectl(plane, &["create", "token", name, "--namespace", NAMESPACE, "--duration=24h"]).await?;
+    let mut kubeconfig: Value = serde_json::from_slice(&fs::read(plane.kubeconfig())?)?;
+    kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+    kubeconfig["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
+    let path = plane.folder().join(format!("{name}.kubeconfig"));
+    fs::write(&path, kubeconfig.to_string())?;
+    Ok(path)
+}
+
+/// What kubectl prints, as an administrator.
+pub(crate) async fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(plane.assets().join("kubectl"))
+        .args(arguments)
+        .env("KUBECONFIG", plane.kubeconfig())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("could not run kubectl")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "kubectl {}: {}", arguments.join(" "), said.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
