@@ -8,6 +8,9 @@ use crate::crds::Origin;
 use crate::simulator::Simulator;
 use crate::{ControlPlane, client, crds, furniture};
 
+/// Who KubeDB's operator is to the API server; the rights are all, since it is not its rights that are tested.
+const KUBEDB: &str = "system:serviceaccount:kubedb:kubedb-kubedb-ops-manager";
+
 /// A running playground. Dropping it ends it and leaves nothing behind.
 pub struct Playground {
     /// The control plane.
@@ -28,7 +31,12 @@ impl Playground {
         let client = client(&plane.kubeconfig()).await?;
         let origin = crds::install(&client).await?;
         furniture::install(&client).await?;
-        let simulator = with_simulator.then(|| Simulator::start(client));
+        let simulator = if with_simulator {
+            let account = plane.kubeconfig_for(KUBEDB, Some("system:masters"))?;
+            Some(Simulator::start(crate::client(&account).await?))
+        } else {
+            None
+        };
         Ok(Self { plane, simulator, origin })
     }
 }
