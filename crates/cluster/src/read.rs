@@ -1,6 +1,6 @@
 //! Reads: databases, their OpsRequests, workloads, claims and storage classes. Values come without `managedFields`.
 
-use dbscale_core::catalog::{DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, SetKind};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, SetKind};
 use serde_json::Value;
 
 use crate::call::{Call, Cluster};
@@ -29,6 +29,27 @@ fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
 }
 
 impl Cluster {
+    /// The engines that KubeDB has switched on in this cluster, in the catalog's order.
+    ///
+    /// # Errors
+    /// What the server says; a cluster without KubeDB has none, and is no error.
+    pub async fn engines(&self) -> Result<Vec<&'static Engine>, ApiFailure> {
+        let catalog = Catalog::builtin();
+        let mut versions: Vec<&str> = catalog.engines().flat_map(|e| &e.versions).map(String::as_str).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        let mut served = Vec::new();
+        for version in versions {
+            match self.call(&Call::get(format!("/apis/{DATABASE_GROUP}/{version}"))).await {
+                Err(failure) if matches!(failure.kind, Kind::NotInstalled | Kind::NotFound) => {}
+                answer => served.push(answer?),
+            }
+        }
+        let resources = served.iter().filter_map(|list| list.get("resources")?.as_array()).flatten();
+        let plurals: Vec<&str> = resources.filter_map(|r| r.get("name")?.as_str()).collect();
+        Ok(catalog.engines().filter(|e| plurals.contains(&e.plural.as_str())).collect())
+    }
+
     /// One database, in the newest version that the server has.
     ///
     /// # Errors

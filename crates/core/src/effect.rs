@@ -26,6 +26,8 @@ pub struct PodFact {
     pub containers: Vec<(String, ResourceSet)>,
     /// Whether it is on its way out.
     pub deleting: bool,
+    /// Whether it is ready.
+    pub ready: bool,
     /// What keeps it from running, where it says so.
     pub problem: Option<String>,
 }
@@ -78,8 +80,15 @@ fn fact(database: &Database, object: &Value, pod: &Value) -> Option<PodFact> {
             .filter_map(|c| Some((c.get("name")?.as_str()?.to_owned(), ResourceSet::of(c.get("resources")))))
             .collect(),
         deleting: pod.pointer("/metadata/deletionTimestamp").is_some(),
+        ready: is_ready(pod),
         problem: pod_problem(pod),
     })
+}
+
+fn is_ready(pod: &Value) -> bool {
+    let is = |c: &Value, field: &str, text: &str| c.get(field).and_then(Value::as_str) == Some(text);
+    let mut conditions = pod.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
+    conditions.any(|c| is(c, "type", "Ready") && is(c, "status", "True"))
 }
 
 /// Source: pod conditions `PodScheduled` and `PodResizePending`, and the waiting reasons of containers, of Kubernetes.
@@ -156,19 +165,28 @@ fn resources(view: &ComponentView, wanted: &ResourceSet, there: &There<'_>) -> O
     if there.object_too && view.resources().is_some_and(|has| !covers(has, wanted)) {
         return Some(format!("the object has other resources for {name}"));
     }
-    let container = view.component.resources.as_ref()?.container.as_deref()?;
     let pods = there.pods?;
-    let host = view.component.sidecar_of.as_deref();
-    let parent = host.and_then(|key| there.database.components.iter().find(|c| c.key == key));
-    let mut lacking = of_view(pods, parent.unwrap_or(view)).filter(|pod| {
-        let has = pod.containers.iter().find(|(name, _)| name == container);
-        has.is_some_and(|(_, has)| !covers(has, wanted))
-    });
+    let has = |pod: &&PodFact| has_resources(pod, view, wanted);
+    let mut lacking = of_view(pods, host_of(there.database, view)).filter(|pod| has(pod) == Some(false));
     let first = lacking.next()?;
     Some(match lacking.count() {
         0 => format!("pod {} has other resources", first.name),
         more => format!("pod {} and {more} more of {name} have other resources", first.name),
     })
+}
+
+/// Whether the component's container in a pod has the amounts; `None` where the pod has no such container, or its name is
+/// not known.
+pub(crate) fn has_resources(pod: &PodFact, view: &ComponentView, wanted: &ResourceSet) -> Option<bool> {
+    let container = view.component.resources.as_ref()?.container.as_deref()?;
+    let (_, has) = pod.containers.iter().find(|(name, _)| name == container)?;
+    Some(covers(has, wanted))
+}
+
+/// The component in whose pods this one runs: itself, unless it is a sidecar.
+pub(crate) fn host_of<'d>(database: &'d Database, view: &'d ComponentView) -> &'d ComponentView {
+    let host = view.component.sidecar_of.as_deref();
+    host.and_then(|key| database.components.iter().find(|c| c.key == key)).unwrap_or(view)
 }
 
 fn covers(has: &ResourceSet, wanted: &ResourceSet) -> bool {
@@ -193,7 +211,7 @@ fn volumes(view: &ComponentView, size: Quantity, there: &There<'_>) -> Option<St
     })
 }
 
-fn of_view<'p>(pods: &'p [PodFact], view: &'p ComponentView) -> impl Iterator<Item = &'p PodFact> {
+pub(crate) fn of_view<'p>(pods: &'p [PodFact], view: &'p ComponentView) -> impl Iterator<Item = &'p PodFact> {
     pods.iter().filter(|p| !p.deleting && p.component == view.key && (view.item.is_none() || p.item == view.item))
 }
 

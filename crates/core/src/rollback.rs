@@ -183,6 +183,7 @@ mod tests {
             item: None,
             containers: Vec::new(),
             deleting: false,
+            ready: true,
             problem: None,
         };
         (0..count).map(pod).collect()

@@ -31,6 +31,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them, in the order of a run.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::WaitingForApproval,
+        Self::Approved,
+        Self::Progressing,
+        Self::Successful,
+        Self::Failed,
+        Self::Skipped,
+        Self::Denied,
+    ];
+
     /// Reads a phase. A word that KubeDB does not have today counts as [`Phase::Pending`]: active, the cautious reading.
     #[must_use]
     pub fn of(text: &str) -> Self {

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use dbscale_cluster::Cluster;
 
 use crate::commands::lint::LintArgs;
+use crate::commands::wait::WaitArgs;
 use crate::values;
 
 /// The program's name as most people type it.
@@ -115,6 +117,22 @@ pub struct Global {
     pub log_format: LogFormat,
 }
 
+impl Global {
+    /// The flag that chooses databases without naming them, where there is one.
+    #[must_use]
+    pub fn selected(&self) -> Option<&'static str> {
+        let by_selector = self.selector.as_ref().map(|_| "-l");
+        if self.all_namespaces { Some("-A") } else { by_selector }
+    }
+
+    /// The namespace to look in; `None` for all.
+    #[must_use]
+    pub fn namespace_in<'a>(&'a self, cluster: &'a Cluster) -> Option<&'a str> {
+        let one = self.namespace.as_deref().unwrap_or(&cluster.default_namespace);
+        (!self.all_namespaces).then_some(one)
+    }
+}
+
 /// The forms of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
@@ -182,6 +200,11 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --exit-code"
     )]
     Plan(PlanArgs),
+    /// Follow operations to their end
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale wait my-db-scale-1763937600\n  kubectl dbscale wait mongodb/my-db --for phase=Progressing --timeout 2m"
+    )]
+    Wait(WaitArgs),
     /// Judge manifests in files, without a cluster
     #[command(
         after_help = "Examples:\n  kubectl dbscale lint -f manifests/ -R\n  git show HEAD:db.yaml | kubectl dbscale lint -f db.yaml --old -"

@@ -1,5 +1,6 @@
 //! `kubectl dbscale`: scales KubeDB databases safely.
 
+mod board;
 mod cli;
 mod commands;
 mod log;
@@ -12,7 +13,9 @@ mod values;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::commands::{change, lint, plan, reference};
+use crate::commands::{change, lint, plan, reference, wait};
+use crate::outcome::Failure;
+use crate::run::failure::EXIT_ERROR;
 
 fn main() -> ExitCode {
     let cli = Cli::of_process();
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         Command::Vertical(_) | Command::Horizontal(_) | Command::Set(_) | Command::Storage(_) | Command::Plan(_) => {
             return ExitCode::from(with_cluster(&cli));
         }
+        Command::Wait(args) => block_on(wait::run(args, &cli.global)),
     };
     match done {
         Ok(code) => ExitCode::from(code),
@@ -50,18 +54,25 @@ fn with_cluster(cli: &Cli) -> u8 {
             return failure.exit_code;
         }
     };
-    // One thread: the work is a few calls over one connection, and threads cost memory at every start.
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: the program could not start: {error}");
-            return 1;
-        }
-    };
-    runtime.block_on(async {
-        match &cli.command {
+    let done = block_on(async {
+        Ok(match &cli.command {
             Command::Plan(args) => plan::run(wanted, args, &cli.global).await,
             _ => change::run(wanted, &cli.global).await,
-        }
+        })
+    });
+    done.unwrap_or_else(|failure| {
+        output::failed("", &failure);
+        failure.exit_code
     })
+}
+
+/// Runs to the end. One thread: the work is a few calls over one connection, and threads cost memory at every start.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure {
+        exit_code: EXIT_ERROR,
+        message: format!("the program could not start: {error}"),
+        ..Failure::default()
+    })?;
+    runtime.block_on(work)
 }

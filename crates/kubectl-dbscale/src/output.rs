@@ -96,9 +96,8 @@ pub fn asked(outcome: &Outcome) {
 /// Tells how it ended for the only target, in text: how to follow what goes on, and what failed.
 pub fn ended(outcome: &Outcome) {
     let follow = outcome.operations.iter().filter(|o| o.dry_run.is_none() && o.phase.is_none());
-    for (operation, name) in follow.filter_map(|o| Some((o, o.ops_request_name.as_ref()?))) {
-        let kind = operation.resource.split('.').next().unwrap_or_default();
-        eprintln!("Follow it: kubectl get {kind} {name} -n {} -w", outcome.namespace);
+    for name in follow.filter_map(|o| o.ops_request_name.as_ref()) {
+        eprintln!("Follow it: kubectl dbscale wait {name} -n {}", outcome.namespace);
     }
     if let Some(failure) = &outcome.failure {
         failed(&outcome.target(), failure);

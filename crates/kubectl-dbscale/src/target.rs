@@ -1,6 +1,6 @@
 //! Which databases are meant.
 
-use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
 
 /// A database, or all of an engine that match.
 #[derive(Debug, Clone)]
@@ -9,6 +9,51 @@ pub struct Target {
     pub engine: &'static Engine,
     /// The database's name; `None`: every one that the selector, the namespace or -A lets in.
     pub name: Option<String>,
+}
+
+/// A database whose operations are meant, or one of its OpsRequests.
+#[derive(Debug, Clone)]
+pub enum Named {
+    /// A database, or all of an engine that match.
+    Database(Target),
+    /// An OpsRequest.
+    Request {
+        /// The engine whose kind was named; `None` where only a name was given.
+        engine: Option<&'static Engine>,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// Reads targets as [`parse`] does, and OpsRequests beside them: `my-db-scale-1763937600`,
+/// `mongodbopsrequest/my-db-scale-1763937600`, and as `-o name` prints them.
+///
+/// # Errors
+/// A sentence that says what is wrong and what to write.
+pub fn parse_named(words: &[String], selected: Option<&str>) -> Result<Vec<Named>, String> {
+    let is_engine = |word: &str| !word.contains('/') && engine_of(word).is_ok();
+    let (mut targets, mut requests) = (Vec::new(), Vec::new());
+    let mut after_engine = false;
+    for word in words {
+        let ops_kind = word.split_once('/').and_then(|(kind, name)| Some((ops_engine(kind)?, name)));
+        if let Some((engine, name)) = ops_kind {
+            requests.push(Named::Request { engine: Some(engine), name: checked(name, word)? });
+            after_engine = false;
+        } else if after_engine && !word.contains('/') || word.contains('/') || is_engine(word) {
+            after_engine = !word.contains('/');
+            targets.push(word.clone());
+        } else {
+            requests.push(Named::Request { engine: None, name: checked(word, word)? });
+        }
+    }
+    let databases = parse(&targets, selected)?.into_iter().map(Named::Database);
+    Ok(databases.chain(requests).collect())
+}
+
+/// The engine of a kind of OpsRequests, with or without its group: `mongodbopsrequest.ops.kubedb.com`, `mgops`.
+fn ops_engine(kind: &str) -> Option<&'static Engine> {
+    let plain = kind.strip_suffix(OPS_GROUP).and_then(|rest| rest.strip_suffix('.')).unwrap_or(kind);
+    Catalog::builtin().of_ops_name(plain)
 }
 
 /// Reads `mongodb/my-db`, `mg/my-db`, `mongodb my-db other-db`, and an engine alone. A database that is named twice counts
@@ -54,8 +99,12 @@ pub fn parse(words: &[String], selected: Option<&str>) -> Result<Vec<Target>, St
     Ok(once)
 }
 
-/// Refuses what can be no name before it becomes part of an address.
 fn named(engine: &'static Engine, name: &str, word: &str) -> Result<Target, String> {
+    Ok(Target { engine, name: Some(checked(name, word)?) })
+}
+
+/// Refuses what can be no name before it becomes part of an address.
+fn checked(name: &str, word: &str) -> Result<String, String> {
     let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inner = |c: char| letter(c) || c == '-' || c == '.';
     if name.len() > 253 || !name.starts_with(letter) || !name.ends_with(letter) || !name.chars().all(inner) {
@@ -63,7 +112,7 @@ fn named(engine: &'static Engine, name: &str, word: &str) -> Result<Target, Stri
             "'{word}' is no target: write ENGINE/NAME, such as mongodb/my-db; a name has small letters, digits, - and ."
         ));
     }
-    Ok(Target { engine, name: Some(name.to_owned()) })
+    Ok(name.to_owned())
 }
 
 /// The engine of a name or short name, with or without its group as kubectl prints it (`mongodb.kubedb.com`).
@@ -121,6 +170,23 @@ mod tests {
     fn refuses(#[case] words: &[&str], #[case] selected: Option<&str>, #[case] says: &str) {
         let error = read(words, selected).unwrap_err();
         assert!(error.starts_with(says), "{error}");
+    }
+
+    #[rstest]
+    #[case::request(&["my-db-scale-1"], &["? my-db-scale-1"])]
+    #[case::as_o_name_prints_it(&["mongodbopsrequest.ops.kubedb.com/a"], &["mongodb? a"])]
+    #[case::short_name(&["mgops/a"], &["mongodb? a"])]
+    #[case::database(&["mongodb/a"], &["mongodb a"])]
+    #[case::two_words(&["mongodb", "a"], &["mongodb a"])]
+    #[case::mixed(&["one", "mongodb/a", "two"], &["mongodb a", "? one", "? two"])]
+    fn databases_and_requests(#[case] words: &[&str], #[case] wanted: &[&str]) {
+        let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+        let told = |named: Named| match named {
+            Named::Database(t) => format!("{} {}", t.engine.name, t.name.unwrap_or_default()),
+            Named::Request { engine, name } => format!("{}? {name}", engine.map_or("", |e| e.name.as_str())),
+        };
+        let read: Vec<String> = parse_named(&words, None).unwrap().into_iter().map(told).collect();
+        assert_eq!(read, wanted);
     }
 
     fn read(words: &[&str], selected: Option<&str>) -> Result<Vec<(String, Option<String>)>, String> {

@@ -75,6 +75,13 @@ impl Catalog {
         self.engines.iter().find(|e| is(&e.name) || is(&e.plural) || is(&e.kind) || e.short.iter().any(|s| is(s)))
     }
 
+    /// The engine whose OpsRequests are called so: their kind, plural or short name, in any case.
+    #[must_use]
+    pub fn of_ops_name(&self, name: &str) -> Option<&Engine> {
+        let is = |other: &str| other.eq_ignore_ascii_case(name);
+        self.engines.iter().find(|e| is(&e.ops_kind()) || is(&e.ops_plural()) || e.ops_short.iter().any(|s| is(s)))
+    }
+
     /// The engine whose OpsRequests have the kind `kind`.
     #[must_use]
     pub fn of_ops_kind(&self, kind: &str) -> Option<&Engine> {

@@ -12,6 +12,7 @@ use dbscale_core::rules;
 use serde_json::json;
 
 use super::reference::read_sizes;
+use crate::board::Board;
 use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Output, SetArgs, SizeArgs, Via};
 use crate::outcome::{Failure, Outcome};
 use crate::output::{self, data};
@@ -69,6 +70,7 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         Command::Set(args) => set(args, global)?,
         Command::Plan(args) => set(&args.set, global)?,
         Command::Lint(_)
+        | Command::Wait(_)
         | Command::Engines { .. }
         | Command::Sizes { .. }
         | Command::Explain { .. }
@@ -113,9 +115,7 @@ fn quantity(flag: &str, text: &str) -> Result<Quantity, Failure> {
 }
 
 fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted, Failure> {
-    let by_selector = global.selector.as_ref().map(|_| "-l");
-    let selected = if global.all_namespaces { Some("-A") } else { by_selector };
-    let targets = target::parse(&args.targets, selected).map_err(usage)?;
+    let targets = target::parse(&args.targets, global.selected()).map_err(usage)?;
     if args.name.is_some() && (targets.len() > 1 || targets.iter().any(|t| t.name.is_none())) {
         return Err(usage("--name fits one database only"));
     }
@@ -131,6 +131,7 @@ fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted,
         wait: args.wait,
         patience: args.wait_timeout,
         stop: Stop::never(),
+        board: Board::of_stderr(),
         parallel: args.parallel,
         max_failures: args.max_failures,
         name: args.name.clone(),
@@ -164,11 +165,7 @@ pub async fn look(
     wanted: &Wanted,
     global: &Global,
 ) -> Result<(Vec<Subject>, Option<String>), Failure> {
-    let namespace = match (global.all_namespaces, &global.namespace) {
-        (true, _) => None,
-        (false, Some(namespace)) => Some(namespace.as_str()),
-        (false, None) => Some(cluster.default_namespace.as_str()),
-    };
+    let namespace = global.namespace_in(cluster);
     let (subjects, user) = futures::join!(
         run::look(cluster, &wanted.job, &wanted.targets, namespace, global.selector.as_deref()),
         run::who(cluster, &wanted.job)
@@ -211,16 +208,17 @@ pub async fn run(mut wanted: Wanted, global: &Global) -> u8 {
     let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
     let text = !matches!(global.output, Some(Output::Json | Output::Yaml | Output::Name));
     let told = Cell::new(false);
+    let board = wanted.job.board.clone();
     let tell = |stage: Stage, outcome: &Outcome| match stage {
         Stage::Asked if text && single => {
             told.set(true);
-            output::asked(outcome);
+            board.aside(|| output::asked(outcome));
         }
-        Stage::Ended if text && !single => output::row(outcome),
+        Stage::Ended if text && !single => board.aside(|| output::row(outcome)),
         Stage::Asked | Stage::Ended => {}
     };
     // From here on something may be written: an interrupt no longer ends the program in the middle.
-    wanted.job.stop = Stop::on_interrupt();
+    wanted.job.stop = Stop::on_interrupt(wanted.job.board.clone());
     let outcomes = run::run(&cluster, &wanted.job, subjects, user, &tell).await;
     answer(&outcomes, single, told.get(), global);
     outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0)

@@ -4,3 +4,4 @@ pub mod change;
 pub mod lint;
 pub mod plan;
 pub mod reference;
+pub mod wait;

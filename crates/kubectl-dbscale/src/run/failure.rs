@@ -86,9 +86,22 @@ pub fn not_begun() -> Failure {
     Failure { exit_code: EXIT_ERROR, message, ..Failure::default() }
 }
 
-/// A call to the API server that failed.
+/// A call to the API server, about one engine, that failed.
 #[must_use]
 pub fn of_api(failure: &ApiFailure, engine: &Engine) -> Failure {
+    let mut told = of_any_api(failure);
+    if failure.kind == Kind::NotInstalled {
+        told.message = format!("KubeDB's {} is not installed in this cluster ({failure})", engine.kind);
+        told.remedy =
+            format!("install KubeDB with {} switched on, or name another cluster with --context", engine.kind);
+        told.chain = vec![format!("{}: {}", failure.call, told.message)];
+    }
+    told
+}
+
+/// A call to the API server that failed.
+#[must_use]
+pub fn of_any_api(failure: &ApiFailure) -> Failure {
     let remedy = match failure.kind {
         Kind::Unreachable | Kind::Timeout => "look at the address and the network: kubectl cluster-info".to_owned(),
         Kind::Unauthenticated => "log in again, or name another context with --context".to_owned(),
@@ -100,16 +113,10 @@ pub fn of_api(failure: &ApiFailure, engine: &Engine) -> Failure {
             format!("free some of it, or ask for a larger quota; see what is used: kubectl describe quota{namespace}")
         }
         Kind::NotAllowed => "it is no matter of rights: mend what the server names, and ask again".to_owned(),
-        Kind::NotInstalled => {
-            format!("install KubeDB with {} switched on, or name another cluster with --context", engine.kind)
-        }
         Kind::Conflict => "look at it, and ask again".to_owned(),
         _ => String::new(),
     };
-    let message = match failure.kind {
-        Kind::NotInstalled => format!("KubeDB's {} is not installed in this cluster ({failure})", engine.kind),
-        _ => failure.to_string(),
-    };
+    let message = failure.to_string();
     let rules_named = failure.rules();
     let exit_code = match failure.kind {
         Kind::Refused => {

@@ -2,10 +2,13 @@
 
 pub(crate) mod execute;
 pub mod failure;
+pub mod find;
+pub mod goal;
+mod meter;
 mod present;
 mod stop;
 mod storage;
-mod wait;
+pub mod wait;
 
 use std::time::{Duration, Instant};
 
@@ -18,6 +21,7 @@ use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, plan};
 use futures::stream::{self, StreamExt as _};
 
+use crate::board::Board;
 use crate::cli::{Combined, DryRun};
 use crate::outcome::{Failure, Outcome};
 use crate::target::Target;
@@ -41,6 +45,8 @@ pub struct Job {
     pub patience: Duration,
     /// Whether a person has asked to stop.
     pub stop: Stop,
+    /// Where operations are told while they are followed.
+    pub board: Board,
     /// How many databases at a time.
     pub parallel: usize,
     /// After how many failures no more are begun.
@@ -225,7 +231,7 @@ async fn one(
     outcome.warnings.extend(cluster.take_warnings());
     if let (true, None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
         tell(Stage::Asked, &outcome);
-        wait::follow(cluster, job, &subject, job.patience, &mut outcome).await;
+        wait::follow(cluster, job, &subject, &mut outcome).await;
         late_growth(cluster, job, &mut subject, &plan, &mut outcome).await;
     }
     outcome
@@ -239,16 +245,18 @@ async fn late_growth(cluster: &Cluster, job: &Job, subject: &mut Subject, plan: 
     });
     let members = plan.steps.iter().any(|s| matches!(s, Step::Request(r) if r.ops_type == HORIZONTAL.ops_type));
     let (Some(size), true, None) = (size, members, &outcome.failure) else { return };
+    let target = outcome.target();
     let grown = async {
         let claims = storage::grow_late(cluster, job, subject, &plan.component, size).await?;
-        let deadline = Instant::now() + job.patience;
-        wait::claims(cluster, job, subject, &claims, &size.into(), deadline).await?;
+        if !claims.is_empty() {
+            job.follow(cluster).claims(subject, &target, &claims, &size.into()).await?;
+        }
         Ok(claims)
     };
     match grown.await {
         Ok(claims) if claims.is_empty() => {}
         Ok(claims) => {
-            eprintln!("volumes of the new members: {} claims have grown to {size}", claims.len());
+            job.board.aside(|| eprintln!("volumes of the new members: {} claims have grown to {size}", claims.len()));
             let patch = outcome.operations.iter_mut().find(|o| o.ops_request_name.is_none());
             patch.and_then(|o| o.claims.as_mut()).into_iter().for_each(|all| all.extend(claims.iter().cloned()));
         }

@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::failure::EXIT_INTERRUPTED;
+use crate::board::Board;
 
 /// Whether a person has asked to stop.
 #[derive(Debug, Clone)]
@@ -15,15 +16,15 @@ impl Stop {
         Self(None)
     }
 
-    /// Listens for the process's interrupt from here on.
+    /// Listens for the process's interrupt from here on; `board` is where operations are told at the same time.
     #[must_use]
-    pub fn on_interrupt() -> Self {
+    pub fn on_interrupt(board: Board) -> Self {
         let (ask, asked) = watch::channel(false);
         tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_err() {
                 return; // no handler can be had here: the interrupt then ends the process as ever
             }
-            eprintln!("stopping; what was asked for goes on in the cluster (^C again ends at once)");
+            board.aside(|| eprintln!("stopping; what was asked for goes on in the cluster (^C again ends at once)"));
             // Nobody listens any more where the work has just ended.
             let _ = ask.send(true);
             if tokio::signal::ctrl_c().await.is_ok() {

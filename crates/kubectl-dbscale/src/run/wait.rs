@@ -3,42 +3,65 @@
 use std::time::{Duration, Instant};
 
 use dbscale_cluster::read::operations_path;
-use dbscale_cluster::{Call, Cluster};
+use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::amount::Written;
+use dbscale_core::catalog::Engine;
+use dbscale_core::progress::{self, Progress};
 use dbscale_core::status::{self, Phase};
+use futures::future::join_all;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Job, Subject, failure, storage};
+use super::goal::Goal;
+use super::meter::Meter;
+use super::{Job, Stop, Subject, failure, storage};
+use crate::board::{Board, Standing};
 use crate::outcome::{Failure, Outcome};
 
 /// How often the phase is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How operations are followed.
+pub struct Follow<'a> {
+    /// Where they are.
+    pub cluster: &'a Cluster,
+    /// Whether a person has asked to stop.
+    pub stop: &'a Stop,
+    /// Where they are told.
+    pub board: &'a Board,
+    /// Until when.
+    pub deadline: Instant,
+    /// The flag that says how long, for the remedy: `--wait-timeout`.
+    pub flag: &'static str,
+}
+
+impl Job {
+    /// How the operations of this job are followed from now on.
+    pub(super) fn follow<'a>(&'a self, cluster: &'a Cluster) -> Follow<'a> {
+        let deadline = Instant::now() + self.patience;
+        Follow { cluster, stop: &self.stop, board: &self.board, deadline, flag: "--wait-timeout" }
+    }
+}
+
 /// Follows every operation of an outcome, and notes each one's phase and the first failure.
-pub(super) async fn follow(cluster: &Cluster, job: &Job, subject: &Subject, patience: Duration, outcome: &mut Outcome) {
-    let deadline = Instant::now() + patience;
-    for index in 0..outcome.operations.len() {
-        let operation = outcome.operations[index].clone();
-        let ended = if let Some(name) = &operation.ops_request_name {
-            request(cluster, job, subject, name, deadline, Phase::is_finished).await
-        } else {
-            let size = Written::new(operation.storage.as_deref().unwrap_or_default());
-            claims(cluster, job, subject, &operation.follow, &size, deadline).await
-        };
-        match ended {
-            Ok((phase, reason)) => {
-                outcome.operations[index].phase = Some(phase.word().to_owned());
-                eprintln!("{}: {phase}", operation.ops_request_name.as_deref().unwrap_or("volumes"));
-                if phase != Phase::Successful && outcome.failure.is_none() {
-                    let name = operation.ops_request_name.unwrap_or_default();
-                    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
-                    let message = format!("{name} ended {phase}{because}");
-                    let exit_code = failure::EXIT_FAILED;
-                    outcome.failure = Some(Failure { exit_code, message, ..Failure::default() });
-                }
-            }
-            Err(failure) => {
-                outcome.failure.get_or_insert(failure);
+pub(super) async fn follow(cluster: &Cluster, job: &Job, subject: &Subject, outcome: &mut Outcome) {
+    let follow = job.follow(cluster);
+    let target = outcome.target();
+    let ends = outcome.operations.iter().map(|operation| async {
+        let size = Written::new(operation.storage.as_deref().unwrap_or_default());
+        if let Some(name) = &operation.ops_request_name {
+            return follow.request(subject.engine, &subject.namespace, name, Goal::Done).await;
+        }
+        follow.claims(subject, &target, &operation.follow, &size).await?;
+        Ok(Phase::Successful)
+    });
+    let ends = join_all(ends).await;
+    for (operation, end) in outcome.operations.iter_mut().zip(ends) {
+        match end {
+            Ok(phase) => operation.phase = Some(phase.word().to_owned()),
+            Err(end) => {
+                operation.phase = end.phase.map(|phase| phase.word().to_owned());
+                outcome.failure.get_or_insert(end.failure);
             }
         }
     }
@@ -48,74 +71,147 @@ pub(super) async fn follow(cluster: &Cluster, job: &Job, subject: &Subject, pati
 pub(super) async fn begun(cluster: &Cluster, job: &Job, subject: &Subject, outcome: &Outcome) -> Result<(), Failure> {
     let name = outcome.operations.last().and_then(|o| o.ops_request_name.as_ref());
     let Some(name) = name else { return Ok(()) };
-    let moving = |phase: Phase| phase == Phase::Progressing || phase.is_finished();
-    request(cluster, job, subject, name, Instant::now() + job.patience, moving).await.map(|_| ())
-}
-
-async fn request(
-    cluster: &Cluster,
-    job: &Job,
-    subject: &Subject,
-    name: &str,
-    deadline: Instant,
-    enough: impl Fn(Phase) -> bool,
-) -> Result<(Phase, String), Failure> {
-    let path = format!("{}/{name}", operations_path(subject.engine, Some(&subject.namespace)));
-    loop {
-        let object = cluster.call(&Call::get(&path)).await.map_err(|f| failure::of_api(&f, subject.engine))?;
-        let phase = Phase::of(object.pointer("/status/phase").and_then(Value::as_str).unwrap_or_default());
-        if enough(phase) {
-            return Ok((phase, status::failure_of(&object)));
-        }
-        pause(job, deadline, || format!("{name} is still {phase}")).await?;
+    let goal = Goal::Phase(Phase::Progressing);
+    match job.follow(cluster).request(subject.engine, &subject.namespace, name, goal).await {
+        // One that has ended holds up nobody, however it ended.
+        Err(End { phase: Some(_), .. }) | Ok(_) => Ok(()),
+        Err(end) => Err(end.failure),
     }
 }
 
-/// Waits until every claim has a size; only those that lack it are asked for again.
-pub(super) async fn claims(
-    cluster: &Cluster,
-    job: &Job,
-    subject: &Subject,
-    names: &[String],
-    size: &Written,
-    deadline: Instant,
-) -> Result<(Phase, String), Failure> {
-    let mut left: Vec<&String> = names.iter().collect();
-    loop {
-        // A failure may be of an earlier try, so it ends nothing; it explains where the time runs out.
-        let (mut lacking, mut trouble) = (Vec::new(), String::new());
-        for name in left {
-            let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{name}", subject.namespace);
-            let claim = cluster.call(&Call::get(path)).await.map_err(|f| failure::of_api(&f, subject.engine))?;
-            if !storage::has_grown(&claim, size) {
-                lacking.push(name);
-                if let (true, Some(why)) = (trouble.is_empty(), dbscale_core::claims::failure(&claim)) {
-                    trouble = format!(" ({name}: {why})");
+/// An end that is not the wanted one.
+#[derive(Debug)]
+pub struct End {
+    /// The phase in which the operation has ended; `None` where it goes on, or nobody knows.
+    pub phase: Option<Phase>,
+    /// What to tell.
+    pub failure: Failure,
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self { phase: None, failure }
+    }
+}
+
+impl Follow<'_> {
+    /// Follows an OpsRequest until it has reached the goal, and answers its phase then.
+    ///
+    /// # Errors
+    /// [`End`], where it ended otherwise or is gone, the time is over, a person asked to stop, or the server cannot be asked.
+    pub async fn request(
+        &self,
+        engine: &'static Engine,
+        namespace: &str,
+        name: &str,
+        goal: Goal,
+    ) -> Result<Phase, End> {
+        let path = format!("{}/{name}", operations_path(engine, Some(namespace)));
+        let mut line = self.board.line();
+        let mut meter = Meter::new(engine, namespace);
+        loop {
+            let object = self.cluster.call(&Call::get(&path)).await.map_err(|failure| match failure.kind {
+                Kind::NotFound => gone(name),
+                _ => failure::of_api(&failure, engine),
+            })?;
+            let mut standing = standing(name, &object);
+            let phase = standing.phase;
+            if phase == Phase::Progressing {
+                standing.progress = meter.read(self.cluster, &object).await;
+            }
+            line.tell(&standing);
+            if goal.is_settled(phase) {
+                return if goal.is_reached(phase) { Ok(phase) } else { Err(ended(name, phase, &object)) };
+            }
+            self.pause(|| format!("{name} is still {phase}")).await?;
+        }
+    }
+
+    /// Waits until every claim has a size; only those that lack it are asked for again.
+    pub(super) async fn claims(
+        &self,
+        subject: &Subject,
+        target: &str,
+        names: &[String],
+        size: &Written,
+    ) -> Result<(), Failure> {
+        let mut line = self.board.line();
+        let mut standing = Standing {
+            name: target.to_owned(),
+            ops_type: "StoragePatch".to_owned(),
+            phase: Phase::Progressing,
+            since: Some(Timestamp::now()),
+            ..Standing::default()
+        };
+        let mut left: Vec<&String> = names.iter().collect();
+        loop {
+            // A failure may be of an earlier try, so it ends nothing; it explains where the time runs out.
+            let (mut lacking, mut trouble) = (Vec::new(), String::new());
+            for name in left {
+                let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{name}", subject.namespace);
+                let claim = self.cluster.call(&Call::get(path)).await;
+                let claim = claim.map_err(|f| failure::of_api(&f, subject.engine))?;
+                if !storage::has_grown(&claim, size) {
+                    lacking.push(name);
+                    if let (true, Some(why)) = (trouble.is_empty(), dbscale_core::claims::failure(&claim)) {
+                        trouble = format!(" ({name}: {why})");
+                    }
                 }
             }
+            let (done, all) = (names.len() - lacking.len(), names.len());
+            standing.progress = Some(Progress { done, all, of: "claims" });
+            if lacking.is_empty() {
+                standing.phase = Phase::Successful;
+                line.tell(&standing);
+                return Ok(());
+            }
+            line.tell(&standing);
+            self.pause(|| format!("{done} of {all} volumes have grown to {}{trouble}", size.text)).await?;
+            left = lacking;
         }
-        if lacking.is_empty() {
-            return Ok((Phase::Successful, String::new()));
+    }
+
+    /// Waits for the next look, unless the time is over or a person wants to stop; `state` is what there is until then.
+    ///
+    /// # Errors
+    /// Where there is no next look.
+    pub async fn pause(&self, state: impl Fn() -> String) -> Result<(), Failure> {
+        if Instant::now() >= self.deadline {
+            return Err(Failure {
+                exit_code: failure::EXIT_TIMEOUT,
+                message: format!("{} when the time to wait was over", state()),
+                remedy: format!("it goes on; wait longer with {}", self.flag),
+                ..Failure::default()
+            });
         }
-        let (done, all) = (names.len() - lacking.len(), names.len());
-        pause(job, deadline, || format!("{done} of {all} volumes have grown to {}{trouble}", size.text)).await?;
-        left = lacking;
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => Ok(()),
+            () = stop.asked() => Err(failure::interrupted(&format!("{}; it goes on in the cluster", state()))),
+        }
     }
 }
 
-/// Waits for the next look, unless the time is over or a person wants to stop; `state` is what there is until then.
-async fn pause(job: &Job, deadline: Instant, state: impl Fn() -> String) -> Result<(), Failure> {
-    if Instant::now() >= deadline {
-        return Err(Failure {
-            exit_code: failure::EXIT_TIMEOUT,
-            message: format!("{} when the time to wait was over", state()),
-            remedy: "it goes on; wait longer with --wait-timeout".to_owned(),
-            ..Failure::default()
-        });
+fn standing(name: &str, object: &Value) -> Standing {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    Standing {
+        name: name.to_owned(),
+        ops_type: text("/spec/type").to_owned(),
+        phase: Phase::of(text("/status/phase")),
+        step: progress::step(object).map(str::to_owned),
+        progress: None,
+        since: text("/metadata/creationTimestamp").parse().ok(),
     }
-    let mut stop = job.stop.clone();
-    tokio::select! {
-        () = tokio::time::sleep(LOOK) => Ok(()),
-        () = stop.asked() => Err(failure::interrupted(&format!("{}; it goes on in the cluster", state()))),
-    }
+}
+
+fn ended(name: &str, phase: Phase, object: &Value) -> End {
+    let reason = if phase == Phase::Successful { String::new() } else { status::failure_of(object) };
+    let because = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    let message = format!("{name} ended {phase}{because}");
+    End { phase: Some(phase), failure: Failure { exit_code: failure::EXIT_FAILED, message, ..Failure::default() } }
+}
+
+fn gone(name: &str) -> Failure {
+    let message = format!("{name} is gone: somebody has deleted it, and nobody can tell how it ended");
+    Failure { exit_code: failure::EXIT_FAILED, message, ..Failure::default() }
 }

@@ -1,0 +1,122 @@
+//! `wait`: follows operations to their end, or to a phase.
+
+use std::time::{Duration, Instant};
+
+use anstream::eprintln;
+use clap::Args;
+use dbscale_core::status::Phase;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::change;
+use crate::board::Board;
+use crate::cli::{Global, Output};
+use crate::outcome::Failure;
+use crate::output::{self, data};
+use crate::run::Stop;
+use crate::run::failure::usage;
+use crate::run::find::{self, Found};
+use crate::run::goal::Goal;
+use crate::run::wait::{End, Follow};
+use crate::{target, values};
+
+/// `wait`
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Databases (mongodb/my-db), or OpsRequests (my-db-scale-1763937600)
+    #[arg(required = true, value_name = "TARGET|OPSREQUEST")]
+    pub targets: Vec<String>,
+    /// Where following ends: at a good end, or at a phase of the OpsRequest
+    #[arg(long = "for", value_name = "done|phase=PHASE", default_value = "done", value_parser = goal)]
+    pub goal: Goal,
+    /// How long to follow
+    #[arg(long, value_parser = values::duration, default_value = "10m", value_name = "DURATION")]
+    pub timeout: Duration,
+}
+
+fn goal(text: &str) -> Result<Goal, String> {
+    if text == "done" {
+        return Ok(Goal::Done);
+    }
+    let phase = text.strip_prefix("phase=").and_then(|word| {
+        let known = Phase::ALL.into_iter().find(|phase| phase.word().eq_ignore_ascii_case(word));
+        known.map(Goal::Phase)
+    });
+    phase.ok_or_else(|| {
+        let words: Vec<&str> = Phase::ALL.iter().map(|phase| phase.word()).collect();
+        format!("write done, or phase= and one of {}", words.join(", "))
+    })
+}
+
+/// Follows what was named; answers the exit code.
+///
+/// # Errors
+/// Where nothing can be followed at all.
+pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
+    let named = target::parse_named(&args.targets, global.selected()).map_err(usage)?;
+    let cluster = change::cluster(global).await?;
+    let asked = find::requests(&cluster, &named, global.namespace_in(&cluster), global.selector.as_deref()).await?;
+    for idle in asked.iter().filter(|a| a.requests.is_empty()) {
+        eprintln!("{} has no active operation", idle.database.as_deref().unwrap_or_default());
+    }
+    let mut requests: Vec<Found> = asked.into_iter().flat_map(|a| a.requests).collect();
+    // One that was named and is among those of a named database is followed once.
+    let mut seen = std::collections::HashSet::new();
+    requests.retain(|found| seen.insert(found.path()));
+    let board = Board::of_stderr();
+    let stop = Stop::on_interrupt(board.clone());
+    let deadline = Instant::now() + args.timeout;
+    let follow = Follow { cluster: &cluster, stop: &stop, board: &board, deadline, flag: "--timeout" };
+    let ends = requests.iter().map(|r| follow.request(r.engine, &r.namespace, &r.operation.name, args.goal));
+    let ends = join_all(ends).await;
+    for end in ends.iter().filter_map(|end| end.as_ref().err()) {
+        output::failed("", &end.failure);
+    }
+    let results: Vec<Value> = requests.iter().zip(&ends).map(|(found, end)| json_of(found, end)).collect();
+    match (global.output, results.as_slice()) {
+        (Some(form @ (Output::Json | Output::Yaml)), [only]) => output::machine(form, only),
+        (Some(form @ (Output::Json | Output::Yaml)), several) => {
+            output::machine(form, &json!({"ops_requests": several}));
+        }
+        (Some(Output::Name), _) => requests.iter().for_each(|found| data!("{}", found.resource())),
+        _ => {}
+    }
+    Ok(ends.iter().filter_map(|end| Some(end.as_ref().err()?.failure.exit_code)).max().unwrap_or(0))
+}
+
+fn json_of(found: &Found, end: &Result<Phase, End>) -> Value {
+    let (phase, failure) = match end {
+        Ok(phase) => (Some(*phase), None),
+        Err(end) => (end.phase, Some(&end.failure)),
+    };
+    let mut value = json!({
+        "ops_request_name": found.operation.name,
+        "ops_request_uid": found.text("/metadata/uid"),
+        "ops_type": found.operation.ops_type,
+        "engine": found.engine.name,
+        "namespace": found.namespace,
+        "name": found.operation.database,
+        "phase": phase.map(Phase::word),
+    });
+    if let Some(failure) = failure {
+        value["error"] = output::error_of(failure);
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::done("done", Some(Goal::Done))]
+    #[case::phase("phase=Progressing", Some(Goal::Phase(Phase::Progressing)))]
+    #[case::any_case("phase=failed", Some(Goal::Phase(Phase::Failed)))]
+    #[case::of_a_database("phase=Ready", None)]
+    #[case::as_kubectl_has_it("condition=Ready", None)]
+    fn goals(#[case] text: &str, #[case] wanted: Option<Goal>) {
+        assert_eq!(goal(text).ok(), wanted);
+    }
+}

@@ -1,0 +1,140 @@
+//! `wait`, and how operations are told while they are followed: off a terminal, on one, and where they end badly.
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests explain themselves, and unwrapping is how one fails")]
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+
+use dbscale_e2e::{Answer, World, databases, without_times};
+use nix::pty::{Winsize, openpty};
+use serde_json::json;
+
+/// A database `db` whose requests do as the annotation says, with a request `ask` for more memory.
+fn asked(name: &str, annotation: &str, value: &str) -> World {
+    let world = World::new(name);
+    let mut object = databases::mongodb();
+    object["metadata"]["annotations"] = json!({format!("testbed.dbscale.dev/{annotation}"): value});
+    world.create(&object);
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let made = world.dbscale(&["vertical", "mg/db", "--memory", "512Mi", "--name", "ask"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    let follow = format!("Follow it: kubectl dbscale wait ask -n {}\n", world.namespace);
+    assert!(made.stderr.ends_with(&follow), "{}", made.stderr);
+    world
+}
+
+fn told(answer: &Answer) -> (i32, String) {
+    (answer.code, without_times(&answer.stderr))
+}
+
+#[test]
+fn off_a_terminal_a_line_tells_a_change() {
+    let world = asked("wait-plain", "slow", "3s");
+    world.until("mongodbopsrequest/ask", ".status.phase", "Progressing");
+    let done = world.dbscale(&["wait", "mg/db"]);
+    assert_eq!((done.code, done.stdout.as_str()), (0, ""), "{}", done.stderr);
+    let lines = without_times(&done.stderr);
+    let (first, last) = (lines.lines().next(), lines.lines().last());
+    assert_eq!(first, Some("ask  VerticalScaling  Progressing  0 of 3 pods  TIME"));
+    assert_eq!(last, Some("ask  VerticalScaling  Successful  TIME"));
+    assert!(lines.lines().all(|line| line.len() <= 80), "{lines}");
+
+    let again = world.dbscale(&["wait", "mg/db"]);
+    assert_eq!(told(&again), (0, "mongodb/db has no active operation\n".to_owned()));
+    let by_name = world.dbscale(&["wait", "mongodbopsrequest.ops.kubedb.com/ask", "-o", "json"]);
+    let value = by_name.json();
+    assert_eq!((by_name.code, &value["phase"], &value["name"]), (0, &json!("Successful"), &json!("db")));
+}
+
+#[test]
+fn a_failure_is_told_with_its_reason() {
+    let world = asked("wait-failed", "fail", "no room on any node");
+    world.until("mongodbopsrequest/ask", ".status.phase", "Failed");
+    let failed = world.dbscale(&["wait", "ask"]);
+    let wanted = "ask  VerticalScaling  Failed  TIME\nerror: ask ended Failed: no room on any node\n";
+    assert_eq!(told(&failed), (6, wanted.to_owned()));
+    let wanted = world.dbscale(&["wait", "ask", "--for", "phase=Failed"]);
+    assert_eq!(wanted.code, 0, "{}", wanted.stderr);
+}
+
+#[test]
+fn an_end_that_does_not_come_is_a_time_out() {
+    let world = asked("wait-late", "never-start", "true");
+    let late = world.dbscale(&["wait", "ask", "--timeout", "1s"]);
+    let wanted = "ask  VerticalScaling  Pending  TIME\n\
+        error: ask is still Pending when the time to wait was over\n  It goes on; wait longer with --timeout.\n";
+    assert_eq!(told(&late), (7, wanted.to_owned()));
+    assert_eq!(world.dbscale(&["wait", "ask", "--for", "phase=Pending"]).code, 0);
+}
+
+#[test]
+fn one_that_is_deleted_meanwhile_is_told() {
+    let world = asked("wait-gone", "never-start", "true");
+    let arguments = ["dbscale", "wait", "ask", "-n", &world.namespace];
+    let mut running = World::command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 4];
+    running.stderr.as_mut().unwrap().read_exact(&mut first).unwrap(); // it has looked once
+    world.must(&["delete", "-n", &world.namespace, "mongodbopsrequest", "ask"]);
+    let output = running.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(6), "{stderr}");
+    assert!(stderr.contains("error: ask is gone: somebody has deleted it"), "{stderr}");
+}
+
+#[test]
+fn what_is_not_there_is_told() {
+    let world = World::new("wait-missing");
+    let missing = world.dbscale(&["wait", "nothing"]);
+    let wanted = format!(
+        "error: there is no OpsRequest called nothing in namespace {}\n  Name one that is there, or a database as \
+         ENGINE/NAME; see them with kubectl dbscale status.\n",
+        world.namespace
+    );
+    assert_eq!(told(&missing), (1, wanted));
+    let missing = world.dbscale(&["wait", "mg/nothing"]);
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+    assert!(missing.stderr.contains("database/missing"), "{}", missing.stderr);
+}
+
+#[test]
+fn on_a_terminal_one_line_is_rewritten_and_an_interrupt_leaves_the_operation_running() {
+    let world = asked("wait-pty", "slow", "10m");
+    world.until("mongodbopsrequest/ask", ".status.phase", "Progressing");
+    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+    let pty = openpty(Some(&size), None).unwrap();
+    let mut running = World::command(&["dbscale", "wait", "ask", "-n", &world.namespace])
+        .env("TERM", "xterm")
+        .stderr(Stdio::from(pty.slave))
+        .spawn()
+        .unwrap();
+    let mut screen = Screen { terminal: pty.master.into(), bytes: Vec::new() };
+    screen.until("ask  VerticalScaling  Progressing  ░░░░░░░░░░  0 of 3 pods");
+    let sent = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    screen.until("stopping; what was asked for goes on in the cluster");
+    screen.until("interrupted: ask is still Progressing; it goes on in the cluster");
+    assert_eq!(running.wait().unwrap().code(), Some(130));
+    assert_eq!(world.value("mongodbopsrequest/ask", ".status.phase"), "Progressing");
+}
+
+/// What a program has written to a terminal.
+struct Screen {
+    terminal: File,
+    bytes: Vec<u8>,
+}
+
+impl Screen {
+    /// Reads on until a text is there.
+    fn until(&mut self, wanted: &str) {
+        let mut more = [0; 4096];
+        loop {
+            let text = String::from_utf8_lossy(&self.bytes);
+            if text.contains(wanted) {
+                return;
+            }
+            let count = self.terminal.read(&mut more).unwrap_or(0);
+            assert!(count > 0, "the program ended without '{wanted}': {text}");
+            self.bytes.extend(&more[..count]);
+        }
+    }
+}
