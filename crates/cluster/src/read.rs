@@ -103,24 +103,24 @@ impl Cluster {
         self.list(&operations_path(engine, namespace), None).await
     }
 
-    /// The workloads of a kind in a namespace.
+    /// The workloads of a kind, of one namespace or of all.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn workloads(&self, kind: SetKind, namespace: &str) -> Result<Vec<Value>, ApiFailure> {
+    pub async fn workloads(&self, kind: SetKind, namespace: impl Into<Option<&str>>) -> Result<Vec<Value>, ApiFailure> {
         let (group, plural) = match kind {
             SetKind::PetSet => ("/apis/apps.k8s.appscode.com/v1", "petsets"),
             SetKind::StatefulSet => ("/apis/apps/v1", "statefulsets"),
         };
-        self.list(&path(group, Some(namespace), plural), None).await
+        self.list(&path(group, namespace.into(), plural), None).await
     }
 
-    /// The claims of a namespace.
+    /// The claims of one namespace, or of all.
     ///
     /// # Errors
     /// What the server says.
-    pub async fn claims(&self, namespace: &str) -> Result<Vec<Value>, ApiFailure> {
-        self.list(&path("/api/v1", Some(namespace), "persistentvolumeclaims"), None).await
+    pub async fn claims(&self, namespace: impl Into<Option<&str>>) -> Result<Vec<Value>, ApiFailure> {
+        self.list(&path("/api/v1", namespace.into(), "persistentvolumeclaims"), None).await
     }
 
     /// All storage classes.

@@ -15,6 +15,7 @@ pub mod ownership;
 pub mod plan;
 pub mod progress;
 pub mod quantity;
+pub mod queue;
 pub mod record;
 pub mod retention;
 pub mod rollback;

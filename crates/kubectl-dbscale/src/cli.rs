@@ -9,6 +9,7 @@ use dbscale_cluster::Cluster;
 
 use crate::commands::lint::LintArgs;
 use crate::commands::wait::WaitArgs;
+use crate::status::StatusArgs;
 use crate::values;
 
 /// The program's name as most people type it.
@@ -200,6 +201,9 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --exit-code"
     )]
     Plan(PlanArgs),
+    /// How databases stand, and what is under way
+    #[command(after_help = "Examples:\n  kubectl dbscale status\n  kubectl dbscale status -A -l tier=gold -w")]
+    Status(StatusArgs),
     /// Follow operations to their end
     #[command(
         after_help = "Examples:\n  kubectl dbscale wait my-db-scale-1763937600\n  kubectl dbscale wait mongodb/my-db --for phase=Progressing --timeout 2m"

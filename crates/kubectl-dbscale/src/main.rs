@@ -7,6 +7,7 @@ mod log;
 mod outcome;
 mod output;
 mod run;
+mod status;
 mod target;
 mod values;
 
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Vertical(_) | Command::Horizontal(_) | Command::Set(_) | Command::Storage(_) | Command::Plan(_) => {
             return ExitCode::from(with_cluster(&cli));
         }
+        Command::Status(args) => block_on(status::run(args, &cli.global)),
         Command::Wait(args) => block_on(wait::run(args, &cli.global)),
     };
     match done {

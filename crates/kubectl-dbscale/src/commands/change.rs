@@ -70,6 +70,7 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         Command::Set(args) => set(args, global)?,
         Command::Plan(args) => set(&args.set, global)?,
         Command::Lint(_)
+        | Command::Status(_)
         | Command::Wait(_)
         | Command::Engines { .. }
         | Command::Sizes { .. }

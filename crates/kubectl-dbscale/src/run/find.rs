@@ -35,7 +35,9 @@ pub struct Asked {
 }
 
 impl Found {
-    fn of(engine: &'static Engine, object: Value) -> Self {
+    /// Reads an OpsRequest.
+    #[must_use]
+    pub fn of(engine: &'static Engine, object: Value) -> Self {
         let namespace = object.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or_default().to_owned();
         let operation = Operation::of(&object, &engine.reference);
         Self { engine, namespace, object, operation }

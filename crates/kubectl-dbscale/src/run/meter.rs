@@ -75,7 +75,8 @@ impl Meter {
     async fn look(&self, cluster: &Cluster, name: &str, of_claims: bool) -> Result<Before, ApiFailure> {
         let object = cluster.database(self.engine, &self.namespace, name).await?;
         let database = Database::of(self.engine, &object);
-        let sets = if of_claims { cluster.workloads(database.set_kind(), &self.namespace).await? } else { Vec::new() };
+        let sets =
+            if of_claims { cluster.workloads(database.set_kind(), self.namespace.as_str()).await? } else { Vec::new() };
         Ok(Before { object, database, sets })
     }
 }

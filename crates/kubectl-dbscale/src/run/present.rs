@@ -126,8 +126,8 @@ pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [S
         subjects.iter().filter_map(|s| Some((s.database()?.set_kind(), s.namespace.clone()))).collect();
     let lists: HashMap<(SetKind, String), (Read, Read)> = stream::iter(places)
         .map(|(kind, namespace)| async move {
-            let claims = async { if storage { cluster.claims(&namespace).await } else { Ok(Vec::new()) } };
-            let lists = join(cluster.workloads(kind, &namespace), claims).await;
+            let claims = async { if storage { cluster.claims(namespace.as_str()).await } else { Ok(Vec::new()) } };
+            let lists = join(cluster.workloads(kind, namespace.as_str()), claims).await;
             ((kind, namespace), lists)
         })
         .buffer_unordered(job.parallel.max(1))

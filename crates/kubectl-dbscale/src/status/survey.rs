@@ -1,0 +1,158 @@
+//! Reads what `status` tells: databases, their OpsRequests, and what their claims really have. All kinds at once.
+
+use std::collections::{HashMap, HashSet};
+
+use dbscale_cluster::{ApiFailure, Cluster, Kind};
+use dbscale_core::catalog::{Engine, SetKind};
+use dbscale_core::database::Database;
+use dbscale_core::facts::{ClaimFact, Facts};
+use dbscale_core::ownership::INSTANCE_LABEL;
+use dbscale_core::{claims, effect};
+use futures::future::{join, join_all};
+use serde_json::Value;
+
+use crate::outcome::Failure;
+use crate::run::failure;
+use crate::run::find::Found;
+use crate::target::Target;
+
+/// A database with what belongs to it.
+pub struct Seen {
+    /// The object.
+    pub object: Value,
+    /// The view of it.
+    pub database: Database,
+    /// Its OpsRequests.
+    pub requests: Vec<Found>,
+    /// Its claims; empty where they may not be read.
+    pub claims: Vec<ClaimFact>,
+}
+
+/// What was seen, and what could not be.
+#[derive(Default)]
+pub struct Survey {
+    /// The databases, by namespace, engine and name.
+    pub seen: Vec<Seen>,
+    /// What could not be read.
+    pub failures: Vec<Failure>,
+    /// What is left out of the answer for that.
+    pub warnings: Vec<String>,
+}
+
+/// Looks at databases. `targets`: empty for all engines that are installed; `namespace`: `None` for all.
+///
+/// # Errors
+/// Where the cluster cannot be read at all.
+pub async fn survey(
+    cluster: &Cluster,
+    targets: &[Target],
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<Survey, Failure> {
+    let engines: Vec<&'static Engine> = if targets.is_empty() {
+        cluster.engines().await.map_err(|failure| failure::of_any_api(&failure))?
+    } else {
+        let mut seen = HashSet::new();
+        targets.iter().map(|t| t.engine).filter(|e| seen.insert(e.name.as_str())).collect()
+    };
+    let namespaces = namespace.unwrap_or(&cluster.default_namespace);
+    let kinds = engines.iter().map(|engine| async {
+        let named: Vec<&str> =
+            targets.iter().filter(|t| t.engine.name == engine.name).filter_map(|t| t.name.as_deref()).collect();
+        let told = |failure: ApiFailure| failure::of_api(&failure, engine);
+        // Operations first: one that ends between the two reads is then seen with what it wrote.
+        let requests = cluster.operations(engine, namespace).await.map_err(told)?;
+        let objects = if named.is_empty() {
+            cluster.databases(engine, namespace, selector).await.map_err(told)?.into_iter().map(Ok).collect()
+        } else {
+            join_all(named.iter().map(|name| one(cluster, engine, namespaces, name))).await
+        };
+        Ok::<_, Failure>((*engine, requests, objects))
+    });
+    let mut survey = Survey::default();
+    for kind in join_all(kinds).await {
+        let (engine, requests, objects) = match kind {
+            Ok(kind) => kind,
+            Err(failure) => {
+                survey.failures.push(failure);
+                continue;
+            }
+        };
+        let mut by_database: HashMap<(String, String), Vec<Found>> = HashMap::new();
+        for found in requests.into_iter().map(|object| Found::of(engine, object)) {
+            by_database.entry((found.namespace.clone(), found.operation.database.clone())).or_default().push(found);
+        }
+        for object in objects {
+            match object {
+                Ok(object) => {
+                    let database = Database::of(engine, &object);
+                    let key = (database.namespace.clone(), database.name.clone());
+                    let requests = by_database.remove(&key).unwrap_or_default();
+                    survey.seen.push(Seen { object, database, requests, claims: Vec::new() });
+                }
+                Err(failure) => survey.failures.push(failure),
+            }
+        }
+    }
+    let key = |seen: &Seen| {
+        let database = &seen.database;
+        (database.namespace.clone(), database.engine.name.clone(), database.name.clone())
+    };
+    survey.seen.sort_by_cached_key(key);
+    claims_of(cluster, namespace, &mut survey).await;
+    Ok(survey)
+}
+
+async fn one(cluster: &Cluster, engine: &'static Engine, namespace: &str, name: &str) -> Result<Value, Failure> {
+    cluster.database(engine, namespace, name).await.map_err(|failure| match failure.kind {
+        Kind::NotFound => failure::of_findings(vec![dbscale_core::rules::missing_database(engine, namespace, name)]),
+        _ => failure::of_api(&failure, engine),
+    })
+}
+
+/// What the databases' claims really have: one list of claims, and one of each kind of workloads.
+async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Survey) {
+    let kinds: HashSet<SetKind> = survey.seen.iter().map(|s| s.database.set_kind()).collect();
+    if kinds.is_empty() {
+        return;
+    }
+    let sets = kinds.into_iter().map(|kind| cluster.workloads(kind, namespace));
+    let (sets, claims) = join(join_all(sets), cluster.claims(namespace)).await;
+    let mut read = |list: Result<Vec<Value>, ApiFailure>| match list {
+        Ok(list) => list,
+        Err(failure) => {
+            if failure.kind != Kind::NotInstalled {
+                survey.warnings.push(format!("what volumes really have is not told: {failure}"));
+            }
+            Vec::new()
+        }
+    };
+    let sets: Vec<Value> = sets.into_iter().flat_map(&mut read).collect();
+    let claims = read(claims);
+    // By what ties them to a database, so that a thousand databases do not each look at all claims.
+    let mut sets_of: HashMap<&str, Vec<&Value>> = HashMap::new();
+    for set in &sets {
+        let owners = set.pointer("/metadata/ownerReferences").and_then(Value::as_array).into_iter().flatten();
+        for uid in owners.filter_map(|o| o.get("uid")?.as_str()) {
+            sets_of.entry(uid).or_default().push(set);
+        }
+    }
+    let mut claims_of: HashMap<(&str, &str), Vec<&Value>> = HashMap::new();
+    for claim in &claims {
+        let metadata = &claim["metadata"];
+        let label = metadata.get("labels").and_then(|l| l.get(INSTANCE_LABEL)?.as_str());
+        if let (Some(namespace), Some(label)) = (metadata["namespace"].as_str(), label) {
+            claims_of.entry((namespace, label)).or_default().push(claim);
+        }
+    }
+    for seen in &mut survey.seen {
+        let Some(sets) = sets_of.get(seen.database.uid.as_str()) else { continue };
+        let instances = effect::instances(&seen.database, &seen.object);
+        let namespace = seen.database.namespace.as_str();
+        let lists = instances.iter().filter_map(|label| claims_of.get(&(namespace, label.as_str())));
+        let claims: Vec<&Value> = lists.flatten().copied().collect();
+        let mut facts = Facts::default();
+        claims::fill(&mut facts, &seen.database, &seen.object, sets, &claims, &mut Vec::new());
+        seen.claims = facts.claims;
+    }
+}
