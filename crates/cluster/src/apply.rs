@@ -132,11 +132,19 @@ impl Cluster {
     ///
     /// # Errors
     /// [`Kind::Conflict`] where it has changed; else what the server says.
-    pub async fn delete(&self, path: &str, uid: &str, resource_version: &str) -> Result<bool, ApiFailure> {
+    pub async fn delete(
+        &self,
+        path: &str,
+        uid: &str,
+        resource_version: &str,
+        write: &Write,
+    ) -> Result<bool, ApiFailure> {
+        // All in the body: where there is one, the API server does not look at the query, and would delete on a dry run.
         let options = serde_json::json!({
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": {"uid": uid, "resourceVersion": resource_version},
+            "dryRun": if write.dry_run { vec!["All"] } else { Vec::new() },
         });
         match self.call(&Call::delete(path, &options)).await {
             Ok(_) => Ok(true),

@@ -210,7 +210,7 @@ impl Worker {
         let collection = operations_path(database.engine, Some(&database.namespace));
         for request in retention::deletable(requests, recorded, &self.settings.retention, now()) {
             let path = format!("{collection}/{}", request.name);
-            if self.cluster.delete(&path, &request.uid, &request.resource_version).await? {
+            if self.cluster.delete(&path, &request.uid, &request.resource_version, &write()).await? {
                 self.metrics.deleted(&self.name, database.engine);
                 tracing::info!(
                     cluster = self.name,

@@ -38,6 +38,20 @@ impl Default for Policy {
 /// and it would run again.
 #[must_use]
 pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Policy, now: Timestamp) -> Vec<&'r Request> {
+    let goes_back = |r: &Request| {
+        let past = recorded.history.iter().find(|p| *p.uid == *r.uid);
+        past.and_then(|p| p.rollback.as_ref()).is_some_and(|b| b.state == RollbackState::Planned)
+            || past.is_some_and(|p| r.rolls_back && p.outcome == "Failed" && p.rollback.is_none())
+    };
+    let mut finished = superfluous(requests, policy, now);
+    finished.retain(|r| recorded.holds(r) && !goes_back(r));
+    finished
+}
+
+/// The finished OpsRequests that need not stay, whether or not a record holds them, the newest first: for where nobody
+/// keeps one.
+#[must_use]
+pub fn superfluous<'r>(requests: &[&'r Request], policy: &Policy, now: Timestamp) -> Vec<&'r Request> {
     let ours = |r: &&&Request| match policy.scope {
         Scope::Managed => r.managed,
         Scope::All => true,
@@ -48,17 +62,12 @@ pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Polic
     let mut finished: Vec<&Request> = in_scope.copied().collect();
     finished.sort_by(|a, b| (ended(b), b.created, &b.name).cmp(&(ended(a), a.created, &a.name)));
     let too_old = |r: &Request| policy.age.is_some_and(|age| now.duration_since(ended(r)) > age);
-    let goes_back = |r: &Request| {
-        let past = recorded.history.iter().find(|p| *p.uid == *r.uid);
-        past.and_then(|p| p.rollback.as_ref()).is_some_and(|b| b.state == RollbackState::Planned)
-            || past.is_some_and(|p| r.rolls_back && p.outcome == "Failed" && p.rollback.is_none())
-    };
     let mut rank = 0;
     finished.retain(|request| {
         rank += 1;
         rank > policy.keep || too_old(request)
     });
-    finished.retain(|r| !r.deleting && recorded.holds(r) && !goes_back(r));
+    finished.retain(|r| !r.deleting);
     finished
 }
 
@@ -113,6 +122,14 @@ mod tests {
     fn of_five(#[case] change: impl Fn(&mut Value), #[case] wanted: &[&str]) {
         let requests = five(0, change);
         assert_eq!(names(&requests, &recorded(&["u0", "u1", "u2", "u3", "u4"]), &Policy::default()), wanted);
+    }
+
+    #[test]
+    fn without_a_record_all_that_need_not_stay_are_superfluous() {
+        let requests = five(9, |_| {});
+        let all: Vec<&Request> = requests.iter().collect();
+        let found = superfluous(&all, &Policy::default(), "2026-01-01T01:00:00Z".parse().unwrap());
+        assert_eq!(found.iter().map(|r| &*r.name).collect::<Vec<_>>(), ["r1", "r0"]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use dbscale_cluster::Cluster;
 
+use crate::commands::cancel::CancelArgs;
+use crate::commands::cleanup::CleanupArgs;
 use crate::commands::lint::LintArgs;
 use crate::commands::wait::WaitArgs;
 use crate::status::StatusArgs;
@@ -209,6 +211,16 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale wait my-db-scale-1763937600\n  kubectl dbscale wait mongodb/my-db --for phase=Progressing --timeout 2m"
     )]
     Wait(WaitArgs),
+    /// Take back operations that have not begun
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale cancel my-db-scale-1763937600\n  kubectl dbscale cancel mongodb/my-db --dry-run=client"
+    )]
+    Cancel(CancelArgs),
+    /// Take away finished OpsRequests that dbscale made
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale cleanup mongodb/my-db --keep 1\n  kubectl dbscale cleanup -A --older-than 168h --dry-run"
+    )]
+    Cleanup(CleanupArgs),
     /// Judge manifests in files, without a cluster
     #[command(
         after_help = "Examples:\n  kubectl dbscale lint -f manifests/ -R\n  git show HEAD:db.yaml | kubectl dbscale lint -f db.yaml --old -"

@@ -14,7 +14,7 @@ mod values;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::commands::{change, lint, plan, reference, wait};
+use crate::commands::{cancel, change, cleanup, lint, plan, reference, wait};
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
 
@@ -35,6 +35,8 @@ fn main() -> ExitCode {
             return ExitCode::from(with_cluster(&cli));
         }
         Command::Status(args) => block_on(status::run(args, &cli.global)),
+        Command::Cancel(args) => block_on(cancel::run(args, &cli.global)),
+        Command::Cleanup(args) => block_on(cleanup::run(args, &cli.global)),
         Command::Wait(args) => block_on(wait::run(args, &cli.global)),
     };
     match done {

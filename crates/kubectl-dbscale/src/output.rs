@@ -270,6 +270,17 @@ fn capital(text: &str) -> String {
     }
 }
 
+/// Tells every failure; the exit code that all of them have together.
+#[must_use]
+pub fn all_failed<'f>(failures: impl IntoIterator<Item = &'f Failure>) -> u8 {
+    let mut code = 0;
+    for failure in failures {
+        failed("", failure);
+        code = code.max(failure.exit_code);
+    }
+    code
+}
+
 fn eprint_choice(choice: &Choice) {
     eprintln!("{RED}error{RED:#}: {} has several components; say which with --component:", choice.target);
     let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_owned());

@@ -71,6 +71,8 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         Command::Plan(args) => set(&args.set, global)?,
         Command::Lint(_)
         | Command::Status(_)
+        | Command::Cancel(_)
+        | Command::Cleanup(_)
         | Command::Wait(_)
         | Command::Engines { .. }
         | Command::Sizes { .. }
@@ -262,26 +264,34 @@ fn answer(outcomes: &[Outcome], single: bool, told: bool, global: &Global) {
     }
 }
 
-/// Asks before several databases are changed; without a terminal, -y is needed.
+/// Asks before several databases are changed.
 fn confirm(subjects: &[Subject], global: &Global) -> Result<(), Failure> {
+    let names: Vec<String> = subjects.iter().map(|s| format!("{}/{}", s.namespace, s.name)).collect();
+    confirmed(&names, "databases", ["Change", "changed"], global)
+}
+
+/// Asks before something is done to several; without a terminal, -y is needed.
+///
+/// # Errors
+/// Where nobody confirms it.
+pub fn confirmed(names: &[String], what: &str, [do_it, done]: [&str; 2], global: &Global) -> Result<(), Failure> {
     if global.yes {
         return Ok(());
     }
-    let names: Vec<String> = subjects.iter().map(|s| format!("{}/{}", s.namespace, s.name)).collect();
     let list = match names.len() {
         0..=5 => names.join(", "),
         many => format!("{}, and {} more", names[..5].join(", "), many - 5),
     };
-    let refuse = |why: &str| usage(format!("{} databases would be changed ({list}); {why}", names.len()));
+    let refuse = |why: &str| usage(format!("{} {what} would be {done} ({list}); {why}", names.len()));
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refuse("add -y to confirm"));
     }
-    for name in &names {
+    for name in names {
         eprintln!("  {name}");
     }
-    eprint!("Change these {} databases? Type yes: ", names.len());
+    eprint!("{do_it} these {} {what}? Type yes: ", names.len());
     let mut typed = String::new();
     // An unreadable terminal is an answer too: not yes.
     let _ = std::io::stdin().lock().read_line(&mut typed);
-    if typed.trim() == "yes" { Ok(()) } else { Err(refuse("nothing was changed")) }
+    if typed.trim() == "yes" { Ok(()) } else { Err(refuse(&format!("nothing was {done}"))) }
 }

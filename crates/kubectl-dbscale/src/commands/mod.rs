@@ -1,6 +1,8 @@
 //! One module a kind of command.
 
+pub mod cancel;
 pub mod change;
+pub mod cleanup;
 pub mod lint;
 pub mod plan;
 pub mod reference;

@@ -69,9 +69,7 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
     let follow = Follow { cluster: &cluster, stop: &stop, board: &board, deadline, flag: "--timeout" };
     let ends = requests.iter().map(|r| follow.request(r.engine, &r.namespace, &r.operation.name, args.goal));
     let ends = join_all(ends).await;
-    for end in ends.iter().filter_map(|end| end.as_ref().err()) {
-        output::failed("", &end.failure);
-    }
+    let code = output::all_failed(ends.iter().filter_map(|end| Some(&end.as_ref().err()?.failure)));
     let results: Vec<Value> = requests.iter().zip(&ends).map(|(found, end)| json_of(found, end)).collect();
     match (global.output, results.as_slice()) {
         (Some(form @ (Output::Json | Output::Yaml)), [only]) => output::machine(form, only),
@@ -81,7 +79,7 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
         (Some(Output::Name), _) => requests.iter().for_each(|found| data!("{}", found.resource())),
         _ => {}
     }
-    Ok(ends.iter().filter_map(|end| Some(end.as_ref().err()?.failure.exit_code)).max().unwrap_or(0))
+    Ok(code)
 }
 
 fn json_of(found: &Found, end: &Result<Phase, End>) -> Value {

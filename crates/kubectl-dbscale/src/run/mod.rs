@@ -6,6 +6,7 @@ pub mod find;
 pub mod goal;
 mod meter;
 mod present;
+pub mod remove;
 mod stop;
 mod storage;
 pub mod wait;

@@ -1,6 +1,6 @@
 //! `status`: how databases stand, and what is under way.
 
-mod survey;
+pub mod survey;
 mod text;
 mod view;
 
@@ -56,7 +56,8 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
     let mut seen = HashMap::new();
     let mut is_first = true;
     loop {
-        let survey = look(&cluster, &targets, global).await?;
+        let namespace = global.namespace_in(&cluster);
+        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await?;
         let all: Vec<Status> = survey.seen.iter().map(|seen| Status::of(seen, &sizes)).collect();
         let code = if is_first { told_problems(&survey, &all, &cluster, global) } else { 0 };
         let changed = |status: &Status| seen.get(&key(status)) != Some(status);
@@ -71,14 +72,6 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
     }
 }
 
-async fn look(cluster: &Cluster, targets: &[Target], global: &Global) -> Result<Survey, Failure> {
-    let mut survey = survey::survey(cluster, targets, global.namespace_in(cluster), global.selector.as_deref()).await?;
-    if survey.seen.is_empty() && !survey.failures.is_empty() {
-        return Err(survey.failures.swap_remove(0));
-    }
-    Ok(survey)
-}
-
 fn key(status: &Status) -> (String, String, String) {
     (status.namespace.clone(), status.engine.clone(), status.name.clone())
 }
@@ -86,13 +79,13 @@ fn key(status: &Status) -> (String, String, String) {
 /// Tells on stderr what could not be read; the exit code for it.
 fn told_problems(survey: &Survey, all: &[Status], cluster: &Cluster, global: &Global) -> u8 {
     survey.warnings.iter().for_each(|warning| output::warning(warning));
-    survey.failures.iter().for_each(|failure| output::failed("", failure));
+    let code = output::all_failed(&survey.failures);
     if all.is_empty() {
         let place = global.namespace_in(cluster).map_or_else(String::new, |n| format!(" in namespace {n}"));
         let chosen = global.selector.as_ref().map_or_else(String::new, |s| format!(" with {s}"));
         eprintln!("There is no database{place}{chosen}.");
     }
-    survey.failures.iter().map(|failure| failure.exit_code).max().unwrap_or(0)
+    code
 }
 
 fn print(all: &[Status], changed: &[bool], args: &StatusArgs, global: &Global, first: bool, targets: &[Target]) {

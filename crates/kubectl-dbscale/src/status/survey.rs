@@ -39,11 +39,27 @@ pub struct Survey {
     pub warnings: Vec<String>,
 }
 
-/// Looks at databases. `targets`: empty for all engines that are installed; `namespace`: `None` for all.
+/// Looks at databases and at what their claims have. `targets`: empty for all engines that are installed; `namespace`:
+/// `None` for all.
 ///
 /// # Errors
-/// Where the cluster cannot be read at all.
+/// Where the cluster cannot be read at all, or nothing of what was named.
 pub async fn survey(
+    cluster: &Cluster,
+    targets: &[Target],
+    namespace: Option<&str>,
+    selector: Option<&str>,
+) -> Result<Survey, Failure> {
+    let mut survey = databases(cluster, targets, namespace, selector).await?;
+    claims_of(cluster, namespace, &mut survey).await;
+    Ok(survey)
+}
+
+/// As [`survey`], without the claims.
+///
+/// # Errors
+/// Where the cluster cannot be read at all, or nothing of what was named.
+pub async fn databases(
     cluster: &Cluster,
     targets: &[Target],
     namespace: Option<&str>,
@@ -99,7 +115,9 @@ pub async fn survey(
         (database.namespace.clone(), database.engine.name.clone(), database.name.clone())
     };
     survey.seen.sort_by_cached_key(key);
-    claims_of(cluster, namespace, &mut survey).await;
+    if survey.seen.is_empty() && !survey.failures.is_empty() {
+        return Err(survey.failures.swap_remove(0));
+    }
     Ok(survey)
 }
 
