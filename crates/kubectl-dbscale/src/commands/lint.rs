@@ -13,6 +13,9 @@ use crate::outcome::Failure;
 use crate::output::{self, RED};
 use crate::run::failure::{EXIT_ERROR, usage};
 
+/// How many documents that are passed over are told one by one: a chart may be full of templates.
+const PASSED_OVER: usize = 10;
+
 /// `lint`
 #[derive(Debug, Args)]
 pub struct LintArgs {
@@ -62,8 +65,11 @@ pub fn run(args: &LintArgs) -> Result<u8, Failure> {
         Some(Output::Github) => output::text_out(&report.github()),
         _ => output::text_out(&report.text()),
     }
-    for passed_over in &report.passed_over {
+    for passed_over in report.passed_over.iter().take(PASSED_OVER) {
         output::warning(&printable(&passed_over.to_string()));
+    }
+    if let Some(more) = report.passed_over.len().checked_sub(PASSED_OVER).filter(|more| *more > 0) {
+        output::warning(&format!("{more} more documents were passed over"));
     }
     for unreadable in &report.unreadable {
         eprintln!("{RED}error{RED:#}: {}", printable(&unreadable.to_string()));

@@ -16,6 +16,7 @@ pub mod split;
 mod subject;
 pub mod value;
 
+use std::cmp::Reverse;
 use std::io;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -242,8 +243,9 @@ impl<'b> Linter<'b> {
     /// Takes what was there before; what of it cannot be read is told, for a missing one would let a shrink pass.
     fn add_old(&mut self, source: &Source) -> ControlFlow<()> {
         let read = read::objects(&source.name, &source.bytes, self.budget, &mut |found| match found {
-            Found::Object(Object { value, .. }) => {
-                let memory = match subject::role(&value).0 {
+            Found::Object(Object { document, value, .. }) => {
+                let (role, findings) = subject::role(&value);
+                let memory = match role {
                     Role::Database(engine) => {
                         let present = Present::of(engine, trimmed(value));
                         self.judge.old.add_database(&present);
@@ -254,7 +256,13 @@ impl<'b> Linter<'b> {
                         self.judge.old.add_request(engine, &value);
                         budget::of_value(&value)
                     }
-                    Role::Class | Role::Claim | Role::Other => 0,
+                    Role::Class | Role::Claim | Role::Other => {
+                        for finding in findings.into_iter().filter(Finding::refuses) {
+                            let name = format!("{}:{}", document.file, document.line);
+                            self.report.unreadable.push(Unreadable { name, reason: finding.message });
+                        }
+                        0
+                    }
                 };
                 self.budget.memory(memory);
             }
@@ -300,6 +308,7 @@ impl<'b> Linter<'b> {
             };
             report.alone += usize::from(verdict.alone);
             findings.extend(verdict.findings);
+            let findings = shortened(findings);
             if !findings.is_empty() && lines.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, &document)) {
                 lines = Some((Arc::clone(&document), Lines::of(&document.text)));
             }
@@ -311,6 +320,22 @@ impl<'b> Linter<'b> {
         }
         report
     }
+}
+
+/// The most findings that are told of an object: each looks for its line in the whole document.
+const MAX_FINDINGS: usize = 100;
+
+/// The gravest findings, and how many more there are.
+fn shortened(mut findings: Vec<Finding>) -> Vec<Finding> {
+    let more = findings.len().saturating_sub(MAX_FINDINGS);
+    if more > 0 {
+        findings.sort_by_key(|finding| Reverse(finding.severity));
+        findings.truncate(MAX_FINDINGS);
+        let told =
+            findings.last().map(|last| Finding::warn(last.rule, "", format!("{more} more findings are not told")));
+        findings.extend(told);
+    }
+    findings
 }
 
 /// What rules may look at of an OpsRequest, a database or a claim. Who wrote which field may be half of an object that a cluster

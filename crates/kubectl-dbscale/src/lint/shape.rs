@@ -19,6 +19,25 @@ pub fn faults(engine: &Engine, object: &Value) -> Vec<Finding> {
     }
 }
 
+/// The most items of a list in an object's spec. Rules look an item up among all others, and no real object has a tenth of it.
+const MAX_ITEMS: usize = 1_000;
+
+/// The first list of an object's spec that is too long to be judged.
+#[must_use]
+pub fn too_long(object: &Value) -> Option<Finding> {
+    fn find(path: &str, value: &Value) -> Option<(String, usize)> {
+        match value {
+            Value::Array(items) if items.len() > MAX_ITEMS => Some((path.to_owned(), items.len())),
+            Value::Array(items) => items.iter().enumerate().find_map(|(i, item)| find(&format!("{path}[{i}]"), item)),
+            Value::Object(fields) => fields.iter().find_map(|(key, value)| find(&format!("{path}.{key}"), value)),
+            _ => None,
+        }
+    }
+    let (path, count) = find("spec", object.get("spec")?)?;
+    let message = format!("a list of {count} items is longer than the {MAX_ITEMS} that are judged");
+    Some(fault(&path, message).remedy("shorten it: no database of KubeDB's has so many"))
+}
+
 /// The places of all counts, in the catalog's order; several components may share one.
 fn counts(engine: &Engine) -> Vec<&Pointer> {
     let counts = engine.components.values().flat_map(|c| [&c.replicas, &c.shards]).flatten();
@@ -64,6 +83,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[rstest]
+    #[case::as_long_as_may_be(json!({"readReplicas": vec![0; MAX_ITEMS]}), None)]
+    #[case::one_too_many(json!({"readReplicas": vec![0; MAX_ITEMS + 1]}), Some("spec.readReplicas"))]
+    #[case::deeper(json!({"a": [{"b": vec![0; MAX_ITEMS + 1]}]}), Some("spec.a[0].b"))]
+    #[case::no_spec(Value::Null, None)]
+    fn long_lists(#[case] spec: Value, #[case] path: Option<&str>) {
+        let found = too_long(&json!({"spec": spec}));
+        assert_eq!(found.as_ref().map(|f| (f.rule, f.path.as_str())), path.map(|path| (REQUEST_SCHEMA.id, path)));
+    }
 
     #[rstest]
     #[case::fine("mongodb", json!({"replicas": 3}), &[])]

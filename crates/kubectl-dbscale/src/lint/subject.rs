@@ -34,7 +34,10 @@ pub fn role(object: &Value) -> (Role, Vec<Finding>) {
         Some(version) => version.split_once('/').unwrap_or(("", version)),
         // Without a group, the kind alone tells whose it was meant to be.
         None => match kind.and_then(of_kind) {
-            Some(ours) => return (ours, vec![no_version(ours)]),
+            Some(ours) => {
+                let long = shape::too_long(object).map(|finding| (Role::Other, vec![finding]));
+                return long.unwrap_or_else(|| (ours, vec![no_version(ours)]));
+            }
             None => return (Role::Other, Vec::new()),
         },
     };
@@ -67,6 +70,9 @@ fn kubedb(group: &str, version: &str, kind: &str, object: &Value) -> (Role, Vec<
         (engine.map(Role::Database), engine.iter().flat_map(|e| &e.versions).map(String::as_str).collect())
     };
     let Some(role) = role else { return (Role::Other, vec![unknown_kind(group, kind)]) };
+    if let Some(finding) = shape::too_long(object) {
+        return (Role::Other, vec![finding]);
+    }
     let mut findings = Vec::new();
     if !versions.contains(&version) {
         let message = format!("KubeDB does not serve {kind} as {group}/{version}");

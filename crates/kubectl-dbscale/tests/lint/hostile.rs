@@ -92,3 +92,29 @@ fn what_a_file_says_cannot_end_a_github_command() {
     assert_eq!(report.github().lines().count(), 1);
     assert!(report.github().starts_with("::warning file=x.yaml,line=2,title=request/schema::"));
 }
+
+/// Each item is looked up among all others: a hundred thousand would take minutes.
+#[test]
+fn a_list_of_a_hundred_thousand_items() {
+    let items = (0..100_000).map(|i| format!("{{name: a{i}, replicas: x}}, ")).collect::<Vec<_>>().concat();
+    let text = format!(
+        "apiVersion: kubedb.com/v1\nkind: Postgres\nmetadata: {{name: p}}\nspec: {{readReplicas: [{items}]}}\n"
+    );
+    let began = Instant::now();
+    let report = lint(&text);
+    assert!(only_message(&report).starts_with("a list of 100000 items is longer than"), "{}", only_message(&report));
+    assert!(began.elapsed() < SOON, "{:?}", began.elapsed());
+}
+
+/// The hundred gravest are told, so that what is refused stays refused.
+#[test]
+fn an_object_with_thousands_of_findings() {
+    let fields = (0..5_000).map(|i| format!("a{i}: 1, ")).collect::<Vec<_>>().concat();
+    let report = lint(&format!(
+        "apiVersion: ops.kubedb.com/v1alpha1\nkind: MySQLOpsRequest\nmetadata: {{name: a}}\nspec:\n  type: HorizontalScaling\n  \
+         databaseRef: {{name: db}}\n  horizontalScaling: {{{fields} member: 0}}\n"
+    ));
+    let findings = &report.rows[0].findings;
+    assert_eq!((findings.len(), report.rows[0].refused()), (101, true));
+    assert!(findings[100].finding.message.ends_with(" more findings are not told"), "{:?}", findings[100]);
+}

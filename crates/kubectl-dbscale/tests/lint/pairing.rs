@@ -168,6 +168,8 @@ fn a_request_for_a_database_that_is_new_too_is_compared_with_its_file() {
 fn what_was_before_and_cannot_be_read_is_told() {
     let report = with_old(&database("10Gi", "", ""), "kind: MongoDB\nspec: [");
     assert_eq!((report.unreadable.len(), report.passed_over.len(), report.exit_code()), (1, 0, 1));
+    let report = with_old(&database("10Gi", "", ""), "apiVersion: kubedb.com/v1\nkind: Mongodb\n");
+    assert_eq!(report.unreadable[0].to_string(), "old:1: there is no kind Mongodb in kubedb.com");
     // What is somebody else's says nothing of a database.
     let report = with_old(&database("10Gi", "", ""), "kind: Deployment\nspec: [");
     assert_eq!((report.unreadable.len(), report.passed_over.len(), report.exit_code()), (0, 1, 0));

@@ -68,3 +68,11 @@ fn text_has_no_colour_off_a_terminal_and_the_summary_is_on_stderr() {
     assert!(!output.stdout.contains(&0x1b) && !output.stderr.contains(&0x1b));
     assert!(output.stderr.starts_with(b"1 refused\n"));
 }
+
+#[test]
+fn many_templates_are_told_shortly() {
+    let output = run(&["-f", "-"], &"kind: Deployment\nspec: {{ x }}\n---\n".repeat(12));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), told.lines().count()), (Some(0), 12), "{told}");
+    assert!(told.ends_with("warning: 2 more documents were passed over\n12 passed over\n"), "{told}");
+}
