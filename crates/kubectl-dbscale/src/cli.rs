@@ -9,6 +9,7 @@ use dbscale_cluster::Cluster;
 
 use crate::commands::cancel::CancelArgs;
 use crate::commands::cleanup::CleanupArgs;
+use crate::commands::completion::CompletionArgs;
 use crate::commands::lint::LintArgs;
 use crate::commands::wait::WaitArgs;
 use crate::status::StatusArgs;
@@ -247,6 +248,11 @@ pub enum Command {
         /// One rule
         rule: Option<String>,
     },
+    /// Complete names and flags in a shell
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale completion install\n  source <(kubectl dbscale completion bash)"
+    )]
+    Completion(CompletionArgs),
     /// The version of this program
     #[command(after_help = "Examples:\n  kubectl dbscale version\n  kubectl dbscale version -o json")]
     Version,
@@ -404,26 +410,5 @@ pub enum Combined {
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_sound() {
-        Cli::command().debug_assert();
-    }
-
-    #[rstest]
-    #[case::by_kubectl("/home/me/.krew/bin/kubectl-dbscale", "kubectl dbscale")]
-    #[case::on_windows("kubectl-dbscale.exe", "kubectl dbscale")]
-    #[case::renamed("./dbscale", "dbscale")]
-    fn usage_follows_the_name(#[case] argv0: &str, #[case] program_name: &str) {
-        let called = program(Some(OsStr::new(argv0)));
-        assert_eq!(called, program_name);
-        let mut command = named(Cli::command(), &called);
-        let error = command.try_get_matches_from_mut([argv0, "vertical", "--help"]).unwrap_err().to_string();
-        assert!(error.contains(&format!("Usage: {program_name} vertical")), "{error}");
-        assert!(error.contains(&format!("  {program_name} vertical mongodb/my-db --size db.t3.medium")), "{error}");
-    }
-}
+#[path = "cli_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 mod board;
 mod cli;
 mod commands;
+mod completion;
 mod log;
 mod outcome;
 mod output;
@@ -14,11 +15,15 @@ mod values;
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::commands::{cancel, change, cleanup, lint, plan, reference, wait};
+use crate::commands::{cancel, change, cleanup, completion as scripts, lint, plan, reference, wait};
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
 
 fn main() -> ExitCode {
+    if let Some(words) = completion::asked_for(std::env::args_os()) {
+        completion::run(&words);
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::of_process();
     log::start(&cli.global);
     let form = cli.global.output;
@@ -27,6 +32,7 @@ fn main() -> ExitCode {
         Command::Engines { engine } => reference::engines(engine.as_deref(), form).map(|()| 0),
         Command::Sizes { sizes } => reference::sizes(sizes.as_ref(), form).map(|()| 0),
         Command::Explain { rule } => reference::explain(rule.as_deref(), form).map(|()| 0),
+        Command::Completion(args) => scripts::run(args).map(|()| 0),
         Command::Version => {
             reference::version(form);
             Ok(0)

@@ -77,6 +77,7 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         | Command::Engines { .. }
         | Command::Sizes { .. }
         | Command::Explain { .. }
+        | Command::Completion(_)
         | Command::Version => return Ok(None),
     };
     Ok(Some(wanted))

@@ -3,6 +3,7 @@
 pub mod cancel;
 pub mod change;
 pub mod cleanup;
+pub mod completion;
 pub mod lint;
 pub mod plan;
 pub mod reference;

@@ -1,0 +1,59 @@
+//! Candidates from the live cluster, fast or not at all.
+
+use std::time::Duration;
+
+use dbscale_cluster::connect::{Connect, connect};
+use dbscale_cluster::{ApiFailure, Cluster};
+use dbscale_core::catalog::{Catalog, Engine};
+use serde_json::Value;
+
+/// How long all of it may take: with what the program itself needs, an answer within 200 ms.
+const LIMIT: Duration = Duration::from_millis(150);
+
+/// The databases of an engine, of the namespace that is typed or the context's.
+pub fn databases(engine: &'static Engine, flags: &[(String, String)]) -> Vec<String> {
+    let namespace = value(flags, "namespace");
+    let list = ask(flags, async |cluster| {
+        let namespace = namespace.unwrap_or_else(|| cluster.default_namespace.clone());
+        cluster.databases(engine, Some(&namespace), None).await
+    });
+    names(&list.unwrap_or_default())
+}
+
+/// The engines that are installed; those of the catalog where the cluster does not tell.
+pub fn engines(flags: &[(String, String)]) -> Vec<&'static Engine> {
+    let installed = ask(flags, async |cluster| cluster.engines().await);
+    installed.unwrap_or_else(|| Catalog::builtin().engines().collect())
+}
+
+/// The namespaces.
+pub fn namespaces(flags: &[(String, String)]) -> Vec<String> {
+    names(&ask(flags, async |cluster| cluster.list("/api/v1/namespaces", None).await).unwrap_or_default())
+}
+
+fn names(objects: &[Value]) -> Vec<String> {
+    objects.iter().filter_map(|o| Some(o.pointer("/metadata/name")?.as_str()?.to_owned())).collect()
+}
+
+fn value(flags: &[(String, String)], id: &str) -> Option<String> {
+    flags.iter().rev().find(|(known, _)| known == id).map(|(_, value)| value.clone())
+}
+
+/// Asks the cluster that the typed flags name; `None` on every error, and where the time is over.
+fn ask<T>(flags: &[(String, String)], question: impl AsyncFnOnce(Cluster) -> Result<T, ApiFailure>) -> Option<T> {
+    let options = Connect {
+        kubeconfig: value(flags, "kubeconfig").map(Into::into),
+        context: value(flags, "context"),
+        impersonate: value(flags, "impersonate"),
+        request_timeout: Some(LIMIT),
+        user_agent: format!("kubectl-dbscale/{}", env!("CARGO_PKG_VERSION")),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    let answer = runtime.block_on(async {
+        let asked = async { question(connect(&options).await.ok()?).await.ok() };
+        tokio::time::timeout(LIMIT, asked).await.ok().flatten()
+    });
+    // A look-up of an address may still hang in a thread of its own; nobody waits for it.
+    runtime.shutdown_background();
+    answer
+}
