@@ -12,6 +12,7 @@ use crate::commands::cleanup::CleanupArgs;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::lint::LintArgs;
 use crate::commands::wait::WaitArgs;
+use crate::help;
 use crate::status::StatusArgs;
 use crate::values;
 
@@ -66,7 +67,7 @@ fn named(command: clap::Command, program: &str) -> clap::Command {
         Some(text) => command.after_help(text.replace(PROGRAM, program)),
         None => command,
     };
-    examples(command).bin_name(program).mut_subcommands(examples)
+    help::grouped(examples(command).bin_name(program)).mut_subcommands(examples)
 }
 
 /// Flags of every command.

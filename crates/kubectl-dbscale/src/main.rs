@@ -4,6 +4,7 @@ mod board;
 mod cli;
 mod commands;
 mod completion;
+mod help;
 mod log;
 mod outcome;
 mod output;
