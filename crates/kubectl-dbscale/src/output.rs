@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::eprintln;
 use anstyle::{AnsiColor, Style};
@@ -22,6 +23,9 @@ pub const YELLOW: Style = AnsiColor::Yellow.on_default();
 /// Done, and what a change brings.
 pub const GREEN: Style = AnsiColor::Green.on_default();
 
+/// Whether a write to stdout has found that nobody reads it.
+static GONE: AtomicBool = AtomicBool::new(false);
+
 /// Writes a line to stdout, as `println!` does, but see [`text_out`].
 macro_rules! data {
     ($($text:tt)*) => { $crate::output::line_out(&format!($($text)*)) };
@@ -37,11 +41,17 @@ pub fn line_out(text: &str) {
 pub fn text_out(text: &str) {
     let mut out = anstream::stdout();
     let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        eprintln!("error: the answer cannot be written to stdout: {error}");
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => GONE.store(true, Ordering::Relaxed),
+        Err(error) => eprintln!("error: the answer cannot be written to stdout: {error}"),
+        Ok(()) => {}
     }
+}
+
+/// Whether nobody reads stdout any more: what only goes on telling may end then.
+#[must_use]
+pub fn reader_is_gone() -> bool {
+    GONE.load(Ordering::Relaxed)
 }
 
 /// Prints a value in a machine's form.

@@ -123,7 +123,7 @@ fn nothing_and_the_missing_are_told() {
 }
 
 #[test]
-fn watched_a_database_is_told_again_when_it_changes() {
+fn watched_a_database_is_told_again_when_it_changes_while_anybody_reads() {
     let world = World::new("status-watch");
     world.create(&named(databases::mongodb(), "my-db", &[("no-pods", "true")]));
     world.until("mongodb/my-db", ".status.phase", "Ready");
@@ -133,6 +133,7 @@ fn watched_a_database_is_told_again_when_it_changes() {
     assert!(lines.any(|line| line.starts_with("mongodb/my-db  200m / 256Mi  3 ")));
     assert_eq!(world.dbscale(&["horizontal", "mg/my-db", "--replicas", "5"]).code, 0);
     assert!(lines.any(|line| line.starts_with("mongodb/my-db  200m / 256Mi  5 ")));
-    running.kill().unwrap();
-    running.wait().unwrap();
+    drop(lines);
+    assert_eq!(world.dbscale(&["horizontal", "mg/my-db", "--replicas", "7"]).code, 0);
+    assert_eq!(running.wait().unwrap().code(), Some(0), "it ends when nobody reads it any more");
 }

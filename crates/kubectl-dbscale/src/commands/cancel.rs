@@ -36,12 +36,10 @@ pub async fn run(args: &CancelArgs, global: &Global) -> Result<u8, Failure> {
     let single = matches!(named.as_slice(), [Named::Request { .. }]);
     let cluster = change::cluster(global).await?;
     let asked = find::requests(&cluster, &named, global.namespace_in(&cluster), global.selector.as_deref()).await?;
+    find::tell_idle(&asked);
     let mut failures = Vec::new();
     let mut open: Vec<Found> = Vec::new();
     for asked in asked {
-        if asked.requests.is_empty() {
-            eprintln!("{} has no active operation", asked.database.as_deref().unwrap_or_default());
-        }
         let (free, held): (Vec<_>, Vec<_>) = asked.requests.into_iter().partition(|found| obstacle(found).is_none());
         // Of a database's operations those are meant that can be cancelled; only where there is none, it is told why.
         if free.is_empty() || asked.database.is_none() {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use anstream::eprintln;
 use clap::Args;
 use dbscale_core::status::Phase;
 use futures::future::join_all;
@@ -56,9 +55,7 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
     let named = target::parse_named(&args.targets, global.selected()).map_err(usage)?;
     let cluster = change::cluster(global).await?;
     let asked = find::requests(&cluster, &named, global.namespace_in(&cluster), global.selector.as_deref()).await?;
-    for idle in asked.iter().filter(|a| a.requests.is_empty()) {
-        eprintln!("{} has no active operation", idle.database.as_deref().unwrap_or_default());
-    }
+    find::tell_idle(&asked);
     let mut requests: Vec<Found> = asked.into_iter().flat_map(|a| a.requests).collect();
     // One that was named and is among those of a named database is followed once.
     let mut seen = std::collections::HashSet::new();

@@ -1,5 +1,6 @@
 //! Finds OpsRequests: by their own names, or as the active ones of a database.
 
+use anstream::eprintln;
 use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::catalog::Engine;
@@ -92,6 +93,22 @@ pub async fn requests(
         }
     });
     Ok(try_join_all(finds).await?.into_iter().flatten().collect())
+}
+
+/// How many databases without an active operation are told by name.
+const NAMED: usize = 5;
+
+/// Tells of which databases no operation is active.
+pub fn tell_idle(asked: &[Asked]) {
+    let idle: Vec<&str> =
+        asked.iter().filter(|a| a.requests.is_empty()).filter_map(|a| a.database.as_deref()).collect();
+    if idle.len() > NAMED {
+        eprintln!("{} databases have no active operation", idle.len());
+        return;
+    }
+    for database in idle {
+        eprintln!("{database} has no active operation");
+    }
 }
 
 async fn of_target(

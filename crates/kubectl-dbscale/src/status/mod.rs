@@ -63,7 +63,7 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
         let changed = |status: &Status| seen.get(&key(status)) != Some(status);
         let changed: Vec<bool> = all.iter().map(changed).collect();
         print(&all, &changed, args, global, is_first, &targets);
-        if !args.watch {
+        if !args.watch || output::reader_is_gone() {
             return Ok(code);
         }
         seen = all.into_iter().map(|status| (key(&status), status)).collect();
@@ -95,7 +95,12 @@ fn print(all: &[Status], changed: &[bool], args: &StatusArgs, global: &Global, f
             let value = |status: &Status| serde_json::to_value(status).unwrap_or_default();
             let single = targets.len() == 1 && targets[0].name.is_some();
             if args.watch {
-                news().for_each(|status| output::machine(form, &value(status)));
+                for status in news() {
+                    if form == Output::Yaml {
+                        data!("---");
+                    }
+                    output::machine(form, &value(status));
+                }
             } else if let ([only], true) = (all, single) {
                 output::machine(form, &value(only));
             } else {
