@@ -13,6 +13,7 @@ mod json;
 pub mod managed;
 pub mod ownership;
 pub mod plan;
+pub mod policy;
 pub mod progress;
 pub mod quantity;
 pub mod queue;

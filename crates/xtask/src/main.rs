@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod manifests;
 mod playground;
+mod policies;
 mod process;
 mod suite;
 mod targets;
@@ -51,7 +52,7 @@ enum Task {
     },
     /// Write the pages of docs/ that are made from the rules
     Docs,
-    /// Write the parts of manifests/ that are made from the catalog
+    /// Write the parts of manifests/ that are made from the catalog and the rules
     Manifests,
     /// Run all tests
     Test,

@@ -7,13 +7,16 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
 
+use crate::policies;
+
 /// Writes them. A test compares the files with what they should be.
 ///
 /// # Errors
-/// That a file cannot be written.
+/// That a file cannot be made or written.
 pub fn run() -> Result<()> {
     let path = path();
-    fs::write(&path, webhook_rights()).with_context(|| format!("could not write {}", path.display()))
+    fs::write(&path, webhook_rights()).with_context(|| format!("could not write {}", path.display()))?;
+    policies::write()
 }
 
 fn path() -> PathBuf {

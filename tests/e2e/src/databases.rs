@@ -1,5 +1,6 @@
 //! Databases of the scenarios, small enough for many at once.
 
+use dbscale_core::catalog::{Engine, Pointer, Topology, When};
 use serde_json::{Value, json};
 
 /// Resources of a container, requests and limits alike.
@@ -116,4 +117,43 @@ pub fn elasticsearch_topology() -> Value {
 #[must_use]
 pub fn kafka() -> Value {
     plain("Kafka", "kafka", "3.6.1", 3, &Value::Null)
+}
+
+/// A database of a topology in which every component of the catalog exists and has something: 10Gi, three members.
+#[must_use]
+pub fn of_topology(engine: &Engine, topology: &Topology, version: &str, namespace: &str) -> Value {
+    let mut object = json!({
+        "apiVersion": format!("kubedb.com/{version}"), "kind": engine.kind,
+        "metadata": {"name": "db", "namespace": namespace}, "spec": {},
+    });
+    let set = |object: &mut Value, at: &Pointer, value: Value| at.of_item("one").set(object, value);
+    for component in engine.components_of(topology) {
+        for count in [&component.replicas, &component.shards].into_iter().flatten() {
+            if let Some(at) = &count.at {
+                set(&mut object, at, json!(count.min.unwrap_or(1).max(3)));
+            }
+        }
+        if let Some(at) = component.resources.as_ref().and_then(|r| r.at.as_ref()).and_then(|at| at.of(version)) {
+            set(&mut object, at, resources("1", "1Gi"));
+        }
+        if let Some(at) = component.storage.as_ref().and_then(|s| s.at.as_ref()) {
+            set(&mut object, &at.field("resources").field("requests").field("storage"), json!("10Gi"));
+        }
+        if let Some(exists) = &component.exists
+            && exists.get(&object).is_none()
+        {
+            exists.set(&mut object, json!({}));
+        }
+    }
+    for when in &topology.when {
+        match when {
+            When::Present { present } if present.get(&object).is_none() => {
+                present.set(&mut object, json!({"name": "x"}));
+            }
+            When::Is { at, is, .. } => at.set(&mut object, json!(is)),
+            When::AtMost { at, at_most } => at.set(&mut object, json!(at_most)),
+            When::Present { .. } | When::Absent { .. } => {}
+        }
+    }
+    object
 }

@@ -5,54 +5,12 @@
 use dbscale_cluster::apply::{Created, Write};
 use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::read::operations_path;
-use dbscale_core::catalog::{Catalog, Component, Engine, Pointer, Topology, When};
+use dbscale_core::catalog::{Catalog, Component, Engine};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, StorageVia, plan};
-use dbscale_e2e::{World, playground};
-use serde_json::{Value, json};
-
-/// An object of a topology in which every component exists and has something.
-fn object(engine: &Engine, topology: &Topology, version: &str, namespace: &str) -> Value {
-    let mut object = json!({
-        "apiVersion": format!("kubedb.com/{version}"), "kind": engine.kind,
-        "metadata": {"name": "db", "namespace": namespace}, "spec": {},
-    });
-    let set = |object: &mut Value, at: &Pointer, value: Value| at.of_item("one").set(object, value);
-    for component in engine.components_of(topology) {
-        for count in [&component.replicas, &component.shards].into_iter().flatten() {
-            if let Some(at) = &count.at {
-                set(&mut object, at, json!(count.min.unwrap_or(1).max(3)));
-            }
-        }
-        if let Some(at) = component.resources.as_ref().and_then(|r| r.at.as_ref()).and_then(|at| at.of(version)) {
-            set(
-                &mut object,
-                at,
-                json!({"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}),
-            );
-        }
-        if let Some(at) = component.storage.as_ref().and_then(|s| s.at.as_ref()) {
-            set(&mut object, &at.field("resources").field("requests").field("storage"), json!("10Gi"));
-        }
-        if let Some(exists) = &component.exists
-            && exists.get(&object).is_none()
-        {
-            exists.set(&mut object, json!({}));
-        }
-    }
-    for when in &topology.when {
-        match when {
-            When::Present { present } if present.get(&object).is_none() => {
-                present.set(&mut object, json!({"name": "x"}));
-            }
-            When::Is { at, is, .. } => at.set(&mut object, json!(is)),
-            When::AtMost { at, at_most } => at.set(&mut object, json!(at_most)),
-            When::Present { .. } | When::Absent { .. } => {}
-        }
-    }
-    object
-}
+use dbscale_e2e::{World, databases, playground};
+use serde_json::Value;
 
 fn intents(component: &Component) -> Vec<Intent> {
     let asks = |c: &Option<dbscale_core::catalog::Count>| c.as_ref().is_some_and(|c| c.ask.is_some());
@@ -103,7 +61,7 @@ async fn every_operation_of_the_catalog_is_taken_and_kept_whole() {
     for engine in Catalog::builtin().engines() {
         for topology in &engine.topologies {
             for version in &engine.versions {
-                let object = object(engine, topology, version, &world.namespace);
+                let object = databases::of_topology(engine, topology, version, &world.namespace);
                 let database = Database::of(engine, &object);
                 let place = format!("{} {} {version}", engine.name, topology.name);
                 if database.topology.map(|t| &t.name) != Some(&topology.name) {

@@ -86,6 +86,17 @@ impl Form {
         self.0.get(stanza.field)
     }
 
+    /// The places of the stanzas that hold a value, each below the whole object: `/spec/volumeExpansion/replicaSet`.
+    #[must_use]
+    pub fn leaves(&self) -> Vec<(Pointer, &Node)> {
+        let spec = Pointer::default().field("spec");
+        let mut found = Vec::new();
+        for (stanza, node) in &self.0 {
+            node.leaves(&spec.field(stanza), &mut found);
+        }
+        found
+    }
+
     /// The form of an engine's stanzas.
     #[must_use]
     pub(super) fn of(engine: &Engine) -> Self {
@@ -141,6 +152,24 @@ impl Form {
 impl Node {
     fn block() -> Self {
         Self::Block(IndexMap::new())
+    }
+
+    fn leaves<'n>(&'n self, at: &Pointer, found: &mut Vec<(Pointer, &'n Self)>) {
+        match self {
+            Self::Block(fields) => fields.iter().for_each(|(name, node)| node.leaves(&at.field(name), found)),
+            Self::List { key, item } => item.leaves(&at.each(key), found),
+            leaf => found.push((at.clone(), leaf)),
+        }
+    }
+
+    /// Whether a value here asks for something by itself.
+    #[must_use]
+    pub fn asks(&self) -> bool {
+        match self {
+            Self::Count(_) | Self::Amount(_) | Self::Resources(_) => true,
+            Self::Option(field) => field.acts,
+            Self::Block(_) | Self::List { .. } => false,
+        }
     }
 
     fn is_empty(&self) -> bool {

@@ -65,6 +65,14 @@ impl Pointer {
         Self(all)
     }
 
+    /// This place, then each item of the list there, told apart by the field `key`.
+    #[must_use]
+    pub fn each(&self, key: &str) -> Self {
+        let mut all = self.0.clone();
+        all.push(Segment::Each { key: key.to_owned() });
+        Self(all)
+    }
+
     /// Whether the pointer stands for several places (`[name=*]`).
     #[must_use]
     pub fn is_list(&self) -> bool {

@@ -31,6 +31,9 @@ const UNIT: i128 = 1_000_000_000;
 /// Every amount is smaller than this many nano-units, so that it fits, prints in at most 38 digits and reads back.
 const LIMIT: i128 = 10_i128.pow(38);
 
+/// The power of ten, in units, that every amount stays below.
+pub(crate) const LIMIT_EXPONENT: u32 = LIMIT.ilog10() - UNIT.ilog10();
+
 /// The largest amount that a text with a binary unit (`Ki` … `Ei`) can mean: 2^63 - 1. More is capped, as in Go.
 const BINARY_CAP: i128 = i64::MAX as i128 * UNIT;
 

@@ -55,6 +55,19 @@ pub(crate) use request_timeout::nanoseconds;
 pub use storage_class_missing::missing_classes;
 pub use storage_ephemeral::no_volume;
 
+pub(crate) use quantity_unreadable::RULE as QUANTITY_UNREADABLE;
+pub(crate) use replicas_minimum::RULE as REPLICAS_MINIMUM;
+pub(crate) use request_immutable::RULE as REQUEST_IMMUTABLE;
+pub(crate) use resources_invalid::{NEEDED, RULE as RESOURCES_INVALID};
+pub(crate) use resources_request_above_limit::RULE as RESOURCES_REQUEST_ABOVE_LIMIT;
+pub(crate) use stanza_empty::RULE as STANZA_EMPTY;
+pub(crate) use stanza_ignored::RULE as STANZA_IGNORED;
+pub(crate) use stanza_incomplete::RULE as STANZA_INCOMPLETE;
+pub(crate) use stanza_missing::RULE as STANZA_MISSING;
+pub(crate) use storage_minimum::RULE as STORAGE_MINIMUM;
+pub(crate) use storage_no_shrink::RULE as STORAGE_NO_SHRINK;
+pub(crate) use storage_not_greater::RULE as STORAGE_NOT_GREATER;
+
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 

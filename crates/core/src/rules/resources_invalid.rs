@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
 };
 
 /// The resources that a container cannot do without.
-const NEEDED: [&str; 2] = ["cpu", "memory"];
+pub(crate) const NEEDED: [&str; 2] = ["cpu", "memory"];
 
 fn check(case: &Case) -> Vec<Finding> {
     let mut findings = Vec::new();
