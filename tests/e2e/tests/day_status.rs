@@ -123,6 +123,21 @@ fn nothing_and_the_missing_are_told() {
 }
 
 #[test]
+fn who_may_see_one_engine_gets_that_one_and_a_word_on_the_others() {
+    let world = World::new("status-rights");
+    world.create(&named(databases::mongodb(), "my-db", &[]));
+    let resources = "--resource=mongodbs.kubedb.com,mongodbopsrequests.ops.kubedb.com";
+    world.must(&["create", "role", "view", "--verb=get,list", resources, "-n", &world.namespace]);
+    world.must(&["create", "rolebinding", "view", "--role=view", "--user=ann", "-n", &world.namespace]);
+    let told = world.dbscale(&["status", "--as", "ann", "-o", "name"]);
+    assert_eq!((told.code, told.stdout.as_str()), (0, "mongodb.kubedb.com/my-db\n"), "{}", told.stderr);
+    let (first, second) = told.stderr.split_once('\n').unwrap();
+    let wanted = "warning: left out, since you may not list their databases or OpsRequests: ";
+    assert!(first.starts_with(wanted) && first.ends_with(" more"), "{first}");
+    assert!(second.starts_with("warning: what volumes really have is not told: ") && second.lines().count() == 1);
+}
+
+#[test]
 fn watched_a_database_is_told_again_when_it_changes_while_anybody_reads() {
     let world = World::new("status-watch");
     world.create(&named(databases::mongodb(), "my-db", &[("no-pods", "true")]));

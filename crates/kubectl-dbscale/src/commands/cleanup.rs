@@ -48,6 +48,7 @@ pub async fn run(args: &CleanupArgs, global: &Global) -> Result<u8, Failure> {
     let cluster = change::cluster(global).await?;
     let namespace = global.namespace_in(&cluster);
     let survey = survey::databases(&cluster, &targets, namespace, global.selector.as_deref()).await?;
+    survey.warnings.iter().for_each(|warning| output::warning(warning));
     let records = records(&cluster, namespace).await?;
     let age = args.older_than.map(|age| SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
     let policy = Policy { keep: args.keep, age, ..Policy::default() };

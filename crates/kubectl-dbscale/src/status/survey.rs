@@ -16,6 +16,9 @@ use crate::run::failure;
 use crate::run::find::Found;
 use crate::target::Target;
 
+/// How many engines that are left out are told by name.
+const NAMED: usize = 3;
+
 /// A database with what belongs to it.
 pub struct Seen {
     /// The object.
@@ -75,22 +78,30 @@ pub async fn databases(
     let kinds = engines.iter().map(|engine| async {
         let named: Vec<&str> =
             targets.iter().filter(|t| t.engine.name == engine.name).filter_map(|t| t.name.as_deref()).collect();
-        let told = |failure: ApiFailure| failure::of_api(&failure, engine);
-        // Operations first: one that ends between the two reads is then seen with what it wrote.
-        let requests = cluster.operations(engine, namespace).await.map_err(told)?;
-        let objects = if named.is_empty() {
-            cluster.databases(engine, namespace, selector).await.map_err(told)?.into_iter().map(Ok).collect()
-        } else {
-            join_all(named.iter().map(|name| one(cluster, engine, namespaces, name))).await
+        let read = async {
+            // Operations first: one that ends between the two reads is then seen with what it wrote.
+            let requests = cluster.operations(engine, namespace).await?;
+            let objects = if named.is_empty() {
+                cluster.databases(engine, namespace, selector).await?.into_iter().map(Ok).collect()
+            } else {
+                join_all(named.iter().map(|name| one(cluster, engine, namespaces, name))).await
+            };
+            Ok::<_, ApiFailure>((requests, objects))
         };
-        Ok::<_, Failure>((*engine, requests, objects))
+        (*engine, read.await)
     });
     let mut survey = Survey::default();
-    for kind in join_all(kinds).await {
-        let (engine, requests, objects) = match kind {
-            Ok(kind) => kind,
+    let mut hidden: Vec<(&'static Engine, ApiFailure)> = Vec::new();
+    for (engine, read) in join_all(kinds).await {
+        let (requests, objects) = match read {
+            Ok(read) => read,
+            // Who asks for all of them gets those that they may see.
+            Err(failure) if targets.is_empty() && failure.kind == Kind::Forbidden => {
+                hidden.push((engine, failure));
+                continue;
+            }
             Err(failure) => {
-                survey.failures.push(failure);
+                survey.failures.push(failure::of_api(&failure, engine));
                 continue;
             }
         };
@@ -115,10 +126,25 @@ pub async fn databases(
         (database.namespace.clone(), database.engine.name.clone(), database.name.clone())
     };
     survey.seen.sort_by_cached_key(key);
+    if let Some((engine, failure)) = hidden.first() {
+        if hidden.len() == engines.len() {
+            return Err(failure::of_api(failure, engine));
+        }
+        survey.warnings.push(not_told(&hidden.iter().map(|(engine, _)| engine.name.as_str()).collect::<Vec<_>>()));
+    }
     if survey.seen.is_empty() && !survey.failures.is_empty() {
         return Err(survey.failures.swap_remove(0));
     }
     Ok(survey)
+}
+
+/// Which engines are left out; a few of them by name.
+fn not_told(engines: &[&str]) -> String {
+    let names = match engines {
+        many if many.len() > NAMED => format!("{} and {} more", many[..NAMED].join(", "), many.len() - NAMED),
+        few => few.join(", "),
+    };
+    format!("left out, since you may not list their databases or OpsRequests: {names}")
 }
 
 async fn one(cluster: &Cluster, engine: &'static Engine, namespace: &str, name: &str) -> Result<Value, Failure> {
@@ -136,10 +162,12 @@ async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Surv
     }
     let sets = kinds.into_iter().map(|kind| cluster.workloads(kind, namespace));
     let (sets, claims) = join(join_all(sets), cluster.claims(namespace)).await;
+    let mut warned = false;
     let mut read = |list: Result<Vec<Value>, ApiFailure>| match list {
         Ok(list) => list,
         Err(failure) => {
-            if failure.kind != Kind::NotInstalled {
+            // Where one list may not be read, the other says nothing new.
+            if failure.kind != Kind::NotInstalled && !std::mem::replace(&mut warned, true) {
                 survey.warnings.push(format!("what volumes really have is not told: {failure}"));
             }
             Vec::new()
