@@ -52,7 +52,7 @@ postgres/crm        db.t3.medium  3         20Gi     Ready   TIME
 
 #[test]
 fn what_is_under_way_and_what_waits_behind_it_is_told_with_a_verdict() {
-    let world = World::new("status-line");
+    let world = World::unjudged("status-line");
     world.create(&named(databases::mongodb(), "my-db", &[("slow", "10m")]));
     world.until("mongodb/my-db", ".status.phase", "Ready");
     let ask = |arguments: &[&str]| {
@@ -63,7 +63,8 @@ fn what_is_under_way_and_what_waits_behind_it_is_told_with_a_verdict() {
     world.until("mongodbopsrequest/a-grow", ".status.phase", "Progressing");
     ask(&["vertical", "mg/my-db", "--memory", "512Mi", "--name", "b-resize"]);
     world.until("mongodbopsrequest/b-resize", ".status.phase", "Pending");
-    // Their names sort as they came, since times count whole seconds. Asked past the plugin, which refuses it.
+    // Their names sort as they came, since times count whole seconds. Asked past the plugin, which refuses it as the
+    // webhook would.
     world.create(&json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "MongoDBOpsRequest",
         "metadata": {"name": "c-grow", "namespace": world.namespace},
         "spec": {"type": "HorizontalScaling", "databaseRef": {"name": "my-db"}, "apply": "Always",
