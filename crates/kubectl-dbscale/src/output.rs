@@ -1,7 +1,7 @@
 //! Answers: data on stdout, everything else on stderr.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstream::eprintln;
@@ -39,10 +39,15 @@ pub fn line_out(text: &str) {
 
 /// Writes to stdout. A reader that has gone away (`| head`) is no reason to stop in the middle of a change.
 pub fn text_out(text: &str) {
-    let mut out = anstream::stdout();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    write_out(|out| out.write_all(text.as_bytes()));
+}
+
+/// Writes to stdout piece by piece; see [`text_out`].
+pub fn write_out(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+    let mut out = io::BufWriter::new(anstream::stdout());
+    let written = write(&mut out).and_then(|()| out.flush());
     match written {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => GONE.store(true, Ordering::Relaxed),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => GONE.store(true, Ordering::Relaxed),
         Err(error) => eprintln!("error: the answer cannot be written to stdout: {error}"),
         Ok(()) => {}
     }

@@ -61,7 +61,7 @@ pub fn run(args: &LintArgs) -> Result<u8, Failure> {
         ..Failure::default()
     })?;
     match args.output {
-        Some(Output::Json) => output::line_out(&report.json()),
+        Some(Output::Json) => output::write_out(|out| report.json(out)),
         Some(Output::Github) => output::text_out(&report.github()),
         _ => output::text_out(&report.text()),
     }

@@ -1,10 +1,11 @@
 //! A report as people, programs and GitHub read it.
 
 use std::fmt::Write as _;
+use std::io;
 
 use anstyle::{AnsiColor, Style};
 use dbscale_core::finding::Severity;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::read::Name;
 use super::{PassedOver, Placed, Report, Row};
@@ -30,12 +31,14 @@ impl Report {
         }
     }
 
-    /// The list for programs, a row an object.
-    #[must_use]
-    pub fn json(&self) -> String {
-        // Not by way of a `Value`: it would take more memory than all that was read.
-        let rows: Vec<_> = self.rows.iter().map(RowAsJson::of).collect();
-        serde_json::to_string_pretty(&rows).unwrap_or_default()
+    /// Writes the list for programs, a row an object.
+    ///
+    /// # Errors
+    /// Those of `to`.
+    pub fn json(&self, mut to: impl io::Write) -> io::Result<()> {
+        // Piece by piece: a `Value` would take more memory than all that was read.
+        serde_json::to_writer_pretty(&mut to, &RowsAsJson(&self.rows))?;
+        writeln!(to)
     }
 
     /// What was found, for people; with the terminal's colours in it. Objects without findings are not told.
@@ -120,6 +123,14 @@ impl Report {
             let _ = writeln!(text, "::error file={}::{}", property(&unreadable.name), data(&unreadable.reason));
         }
         text
+    }
+}
+
+struct RowsAsJson<'r>(&'r [Row]);
+
+impl Serialize for RowsAsJson<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(self.0.iter().map(RowAsJson::of))
     }
 }
 

@@ -23,8 +23,10 @@ pub fn judge(bytes: &[u8]) {
     }
     let refused = report.rows.iter().any(kubectl_dbscale::lint::Row::refused);
     assert_eq!(report.exit_code() == 3, refused);
-    let json = report.json();
-    assert_eq!(json.lines().filter(|l| l.starts_with("    \"verdict\": ")).count(), report.rows.len());
+    let mut json = Vec::new();
+    assert!(report.json(&mut json).is_ok());
+    let verdicts = json.split(|b| *b == b'\n').filter(|line| line.starts_with(b"    \"verdict\": ")).count();
+    assert_eq!(verdicts, report.rows.len());
     let findings: usize = report.rows.iter().map(|r| r.findings.len()).sum();
     assert_eq!(report.github().lines().count(), findings + report.passed_over.len() + report.unreadable.len());
     let _ = (report.text(), report.summary());
