@@ -84,15 +84,8 @@ fn json_of(found: &Found, end: &Result<Phase, End>) -> Value {
         Ok(phase) => (Some(*phase), None),
         Err(end) => (end.phase, Some(&end.failure)),
     };
-    let mut value = json!({
-        "ops_request_name": found.operation.name,
-        "ops_request_uid": found.text("/metadata/uid"),
-        "ops_type": found.operation.ops_type,
-        "engine": found.engine.name,
-        "namespace": found.namespace,
-        "name": found.operation.database,
-        "phase": phase.map(Phase::word),
-    });
+    let mut value = found.to_json();
+    value["phase"] = json!(phase.map(Phase::word));
     if let Some(failure) = failure {
         value["error"] = output::error_of(failure);
     }

@@ -7,7 +7,7 @@ use dbscale_core::catalog::Engine;
 use dbscale_core::rules;
 use dbscale_core::status::{Operation, Phase};
 use futures::future::{join_all, try_join_all};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::failure::{self, usage};
 use crate::outcome::Failure;
@@ -54,6 +54,19 @@ impl Found {
     #[must_use]
     pub fn path(&self) -> String {
         format!("{}/{}", operations_path(self.engine, Some(&self.namespace)), self.operation.name)
+    }
+
+    /// What `-o json` says of it, whatever was done with it.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "ops_request_name": self.operation.name,
+            "ops_request_uid": self.text("/metadata/uid"),
+            "ops_type": self.operation.ops_type,
+            "engine": self.engine.name,
+            "namespace": self.namespace,
+            "name": self.operation.database,
+        })
     }
 
     /// As `-o name` prints it: `mongodbopsrequest.ops.kubedb.com/my-db-scale-1`.

@@ -29,14 +29,7 @@ pub fn tell(removed: &[Found], done: &str, single: bool, global: &Global) {
         DryRun::Server => Some("server"),
     };
     let value = |found: &Found| {
-        let mut value = json!({
-            "ops_request_name": found.operation.name,
-            "ops_request_uid": found.text("/metadata/uid"),
-            "ops_type": found.operation.ops_type,
-            "engine": found.engine.name,
-            "namespace": found.namespace,
-            "name": found.operation.database,
-        });
+        let mut value = found.to_json();
         value[done] = json!(true);
         if let Some(dry) = dry {
             value["dry_run"] = json!(dry);
