@@ -60,7 +60,7 @@ pub fn superfluous<'r>(requests: &[&'r Request], policy: &Policy, now: Timestamp
     let in_scope = requests.iter().filter(|r| r.phase.is_finished() && r.claimed_by.is_none()).filter(ours);
     let ended = |r: &Request| r.changed.unwrap_or(r.created);
     let mut finished: Vec<&Request> = in_scope.copied().collect();
-    finished.sort_by(|a, b| (ended(b), b.created, &b.name).cmp(&(ended(a), a.created, &a.name)));
+    finished.sort_by(|a, b| (ended(b), b.age()).cmp(&(ended(a), a.age())));
     let too_old = |r: &Request| policy.age.is_some_and(|age| now.duration_since(ended(r)) > age);
     let mut rank = 0;
     finished.retain(|request| {

@@ -181,7 +181,7 @@ impl Status {
         settings: &'s Settings,
         now: Timestamp,
     ) -> impl Iterator<Item = &'s Past> {
-        let newest = requests.iter().max_by_key(|r| (r.created, &r.name));
+        let newest = requests.iter().max_by_key(|r| r.age());
         self.history.iter().filter(move |p| {
             p.wants_effect()
                 && newest.is_some_and(|n| *n.uid == p.uid)

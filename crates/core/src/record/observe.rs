@@ -1,5 +1,6 @@
 //! From what was remembered and what is seen now to what is remembered next. Pure: the time comes in as a value.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -111,7 +112,7 @@ pub enum Notice {
 #[must_use]
 pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, now: Timestamp) -> Observation {
     let mut requests = present.requests.clone();
-    requests.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    requests.sort_by(|a, b| a.age().cmp(&b.age()));
     let mut told = Vec::new();
     let operations = track(present, &requests, previous, settings, now, &mut told);
     let mut history = previous.history.clone();
@@ -127,8 +128,11 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     roll_back(present, &requests, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
-    // Times have whole seconds: of two that ended in one, the later made is the newer.
-    history.sort_by(|a, b| (b.ended_at, b.created_at, &b.name).cmp(&(a.ended_at, a.created_at, &a.name)));
+    // Times have whole seconds: of two that ended within one, the later made is the newer, then the one noted later. The
+    // notes are in order, oldest first, but for the history's own, which are reversed.
+    history[..previous.history.len()].reverse();
+    history.reverse();
+    history.sort_by_key(|p| Reverse((p.ended_at, p.created_at)));
     let archived = history.split_off(settings.history.min(history.len()));
     let mut status = Status {
         operations,

@@ -97,6 +97,13 @@ impl Request {
         })
     }
 
+    /// What sorts requests from the oldest to the newest. Creation times have whole seconds: of two made within one, a
+    /// rollback is the later.
+    #[must_use]
+    pub fn age(&self) -> (Timestamp, bool, &str) {
+        (self.created, self.rollback_of.is_some(), &self.name)
+    }
+
     /// What it wants, as the rules see it.
     #[must_use]
     pub fn change(&self, database: &Database) -> Change {

@@ -1,0 +1,113 @@
+//! What a record remembers of what has ended, and of growing volumes and ways back.
+
+use std::slice::from_ref;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+#[test]
+fn the_history_is_bounded_and_nothing_comes_back_into_it() {
+    let mut story = Story::new();
+    story.settings.history = 2;
+    let all: Vec<Value> = (0..5).map(|i| request(&format!("r{i}"), i, "Restart", "Successful")).collect();
+    let seen = story.see(6, &all);
+    assert_eq!(seen.archived.iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["r2", "r1", "r0"]);
+    assert_eq!(story.status.history_dropped, 3);
+    let seen = story.see(7, &all);
+    assert_eq!((seen.archived.len(), seen.told.len(), seen.status.observed_at), (0, 0, Some(at(6))));
+    assert!(all.iter().all(|o| story.status.holds(&Request::of(database().engine, o).unwrap())));
+}
+
+#[test]
+fn what_ended_long_before_anybody_watched_is_remembered_and_not_told() {
+    let mut story = Story::new();
+    let seen = story.see(60, &[request("old", 0, "Restart", "Successful"), request("new", 55, "Restart", "Failed")]);
+    assert_eq!(seen.told.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["new"]);
+    assert_eq!(story.status.history.len(), 2);
+}
+
+#[test]
+fn volumes_that_grow_are_an_update_and_then_history() {
+    let mut story = Story::new();
+    let delta = |before: &str| Delta {
+        component: "replicaSet".to_owned(),
+        field: "storage".to_owned(),
+        before: Some(before.to_owned()),
+        after: "50Gi".to_owned(),
+    };
+    let growth = |grown, message: &str| Growth {
+        request_id: "id".to_owned(),
+        changes: vec![delta("20Gi")],
+        grown,
+        volumes: 3,
+        message: message.to_owned(),
+        ..Growth::default()
+    };
+    story.volumes = Volumes::Growing(growth(1, ""));
+    story.see(1, &[]);
+    let said = "storage 20Gi → 50Gi, 1 of 3 volumes done";
+    assert_eq!(story.says(), (State::Updating, "VolumesGrowing", said));
+    story.volumes = Volumes::Growing(growth(2, "claim datadir-db-2: forbidden"));
+    story.see(2, &[]);
+    let said = "storage 20Gi → 50Gi, 2 of 3 volumes done: claim datadir-db-2: forbidden";
+    assert_eq!(story.says(), (State::Failed, "VolumesNotGrown", said));
+    story.volumes = Volumes::Unknown;
+    assert_eq!(story.see(3, &[]).status.observed_at, Some(at(2)), "what cannot be seen changes nothing");
+    story.volumes = Volumes::Settled;
+    story.see(4, &[]);
+    assert_eq!(story.says(), (State::Running, "Successful", ""));
+    let past = &story.status.history[0];
+    assert_eq!((past.ops_type.as_str(), past.uid.as_str(), past.duration_seconds), (STORAGE_PATCH, "id", Some(180)));
+    story.see(5, &[]);
+    assert_eq!(story.status.history.len(), 1);
+}
+
+#[test]
+fn a_rollback_is_noted_before_it_is_made_and_only_once() {
+    let mut story = Story::new();
+    let mut failed = request("r", 0, "HorizontalScaling", "Failed");
+    failed["metadata"]["annotations"] = json!({"dbscale.dev/rollback": "on-failure",
+        "dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+    story.see(1, from_ref(&failed));
+    let planned = story.status.history[0].rollback.clone().unwrap();
+    assert_eq!(planned.state, RollbackState::Planned);
+    let back = request(&planned.name, 2, "HorizontalScaling", "Progressing");
+    let seen = story.see(2, &[failed.clone(), back]);
+    assert_eq!(notices(&seen), [Notice::Rollback]);
+    story.see(3, &[failed]);
+    let rollback = story.status.history.iter().find(|p| p.name == "r").and_then(|p| p.rollback.clone());
+    assert_eq!(rollback.map(|r| r.state), Some(RollbackState::Requested));
+}
+
+#[test]
+fn of_two_that_ended_in_one_second_the_later_made_is_the_newer() {
+    let mut story = Story::new();
+    let ended = |name: &str, minute, phase: &str| {
+        let mut object = request(name, minute, "HorizontalScaling", phase);
+        object["status"]["conditions"] = json!([{"lastTransitionTime": at(3).to_string()}]);
+        object
+    };
+    story.see(3, &[ended("z-failed", 1, "Failed"), ended("a-rollback", 3, "Successful")]);
+    assert_eq!((story.status.phase, story.status.history[0].name.as_str()), (State::Running, "a-rollback"));
+}
+
+/// A failed operation whose way back was made, and ended, within the second in which it had been made itself.
+#[test]
+fn a_rollback_is_the_newer_also_within_one_second() {
+    let mut story = Story::new();
+    let ended = |name: &str, phase: &str, annotations: Value| {
+        let mut object = request(name, 1, "HorizontalScaling", phase);
+        object["metadata"]["annotations"] = annotations;
+        object["status"]["conditions"] = json!([{"lastTransitionTime": at(1).to_string()}]);
+        object
+    };
+    let asks = json!({"dbscale.dev/rollback": "on-failure",
+        "dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+    let failed = ended("z-failed", "Failed", asks);
+    story.see(1, from_ref(&failed));
+    let back = story.status.history[0].rollback.clone().unwrap().name;
+    let seen = story.see(1, &[failed, ended(&back, "Successful", json!({"dbscale.dev/rollback-of": "z-failed"}))]);
+    assert_eq!((story.status.phase, story.status.history[0].name.as_str()), (State::Running, back.as_str()));
+    assert_eq!(seen.looks, [format!("u-{back}")], "its effects are looked at");
+}
