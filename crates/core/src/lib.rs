@@ -6,6 +6,7 @@ pub mod change;
 pub mod claims;
 pub mod database;
 pub mod effect;
+pub mod entries;
 pub mod facts;
 pub mod finding;
 pub mod growth;

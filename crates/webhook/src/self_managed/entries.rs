@@ -4,15 +4,8 @@
 //! is there that can be asked. Both are fields that no manifest owns: applying it again leaves them alone.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION};
+use dbscale_core::entries::{DATABASES, OPS_REQUESTS, REVERTS, rules};
 use serde_json::{Value, json};
-
-/// The entry for the creation and update of OpsRequests.
-pub const OPS_REQUESTS: &str = "opsrequests.dbscale.dev";
-/// The entry for the creation and update of databases.
-pub const DATABASES: &str = "databases.dbscale.dev";
-/// The entry for updates of databases that give a smaller size as a way back.
-pub const REVERTS: &str = "reverts.dbscale.dev";
 
 /// What is wrong with a ValidatingWebhookConfiguration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,20 +92,9 @@ pub fn bundle(configuration: &Value) -> Result<Vec<u8>, EntriesError> {
     Ok(BASE64_STANDARD.decode(text).unwrap_or_default())
 }
 
-/// What an entry asks about: the kinds of the catalog, as the API server writes it.
-fn rules(entry: &str) -> Value {
-    let (group, version, plural, operations): (_, _, fn(&Engine) -> String, &[&str]) = match entry {
-        OPS_REQUESTS => (OPS_GROUP, OPS_VERSION, Engine::ops_plural, &["CREATE", "UPDATE"]),
-        DATABASES => (DATABASE_GROUP, "*", |engine| engine.plural.clone(), &["CREATE", "UPDATE"]),
-        _ => (DATABASE_GROUP, "*", |engine| engine.plural.clone(), &["UPDATE"]),
-    };
-    let resources: Vec<String> = Catalog::builtin().engines().map(plural).collect();
-    json!([{"apiGroups": [group], "apiVersions": [version], "resources": resources, "operations": operations,
-        "scope": "Namespaced"}])
-}
-
 #[cfg(test)]
 mod tests {
+    use dbscale_core::entries::ENTRIES;
     use rstest::rstest;
 
     use super::*;
@@ -152,15 +134,11 @@ mod tests {
         let asked = patched(trusted.clone(), &changes(&trusted, "one", true).unwrap());
         assert_eq!(asked["webhooks"][0], fresh["webhooks"][0]);
         assert_eq!(changes(&asked, "one", true), Ok(Vec::new()));
-        let rule = &asked["webhooks"][1]["rules"][0];
-        let engines = Catalog::builtin().engines().count();
-        assert_eq!(rule["resources"].as_array().map(Vec::len), Some(engines));
-        assert_eq!(rule["resources"][0], "aerospikeopsrequests");
-        assert_eq!(asked["webhooks"][3]["rules"][0]["operations"], json!(["UPDATE"]));
+        assert_eq!([1, 2, 3].map(|i| asked["webhooks"][i]["rules"].clone()), ENTRIES.map(rules));
         // A rotation changes what is trusted, and leaves the rules.
         let rotated = changes(&asked, "two", false).unwrap();
         assert_eq!(rotated.len(), 3);
-        assert_eq!(patched(asked, &rotated)["webhooks"][1]["rules"][0]["operations"], json!(["CREATE", "UPDATE"]));
+        assert_eq!(patched(asked, &rotated)["webhooks"][1]["rules"], rules(OPS_REQUESTS));
     }
 
     #[test]

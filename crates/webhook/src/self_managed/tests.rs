@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use dbscale_core::entries::ENTRIES;
 use dbscale_serve::trust;
 use http::{Method, Request, Response};
 use kube::client::Body;
@@ -24,7 +25,7 @@ type Stored = (&'static str, Value, u64);
 impl Server {
     fn new() -> Self {
         let entry = |name: &str| json!({"name": name, "clientConfig": {"service": {"name": "dbscale-webhook", "namespace": "dbscale-system"}}});
-        let entries = [entries::OPS_REQUESTS, entries::DATABASES, entries::REVERTS].map(entry);
+        let entries = ENTRIES.map(entry);
         let versioned = |mut object: Value| {
             object["metadata"] = json!({"resourceVersion": "0"});
             object
