@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_lint;
+mod chart;
 mod demo;
 mod docs;
 mod manifests;

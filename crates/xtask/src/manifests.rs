@@ -6,21 +6,34 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
+use dbscale_testbed::assets;
 
-use crate::policies;
+use crate::{chart, policies};
 
-/// Writes them. A test compares the files with what they should be.
+/// Writes them. Tests compare the files with what they should be.
 ///
 /// # Errors
 /// That a file cannot be made or written.
 pub fn run() -> Result<()> {
-    let path = path();
-    fs::write(&path, webhook_rights()).with_context(|| format!("could not write {}", path.display()))?;
-    policies::write()
+    let own = [(PathBuf::from(RIGHTS_PATH), webhook_rights()), (PathBuf::from(ASKED_PATH), chart::configuration())];
+    write(own)?;
+    write(policies::files()?)?;
+    // Last, since it is made of the files above.
+    write(chart::files()?)
 }
 
-fn path() -> PathBuf {
-    dbscale_testbed::assets::workspace().join("manifests/base/rbac-webhook.yaml")
+const RIGHTS_PATH: &str = "manifests/base/rbac-webhook.yaml";
+const ASKED_PATH: &str = "manifests/components/cert-manager/configuration.yaml";
+
+fn write(files: impl IntoIterator<Item = (PathBuf, String)>) -> Result<()> {
+    for (path, text) in files {
+        let path = assets::workspace().join(path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
+        }
+        fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The webhook's account and its rights.
@@ -74,11 +87,11 @@ rules:
   - apiGroups: [apps]
     resources: [statefulsets]
     verbs: [list]
-  # Whom API servers trust, and what they ask: in this one object.
+  # Whether API servers trust what it serves.
   - apiGroups: [admissionregistration.k8s.io]
     resources: [validatingwebhookconfigurations]
     resourceNames: [dbscale]
-    verbs: [get, patch]
+    verbs: [get]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -92,32 +105,6 @@ subjects:
   - kind: ServiceAccount
     name: dbscale-webhook
     namespace: dbscale-system
----
-# The serving certificate, which the replicas keep together.
-apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata:
-  name: dbscale-webhook
-  namespace: dbscale-system
-rules:
-  - apiGroups: [""]
-    resources: [secrets]
-    resourceNames: [dbscale-webhook-certificates]
-    verbs: [get, patch]
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata:
-  name: dbscale-webhook
-  namespace: dbscale-system
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: Role
-  name: dbscale-webhook
-subjects:
-  - kind: ServiceAccount
-    name: dbscale-webhook
-    namespace: dbscale-system
 "#;
 
 #[cfg(test)]
@@ -126,7 +113,9 @@ mod tests {
 
     #[test]
     fn manifests_are_what_the_catalog_says() {
-        let file = fs::read_to_string(path()).unwrap();
-        assert!(file == webhook_rights(), "manifests/base/rbac-webhook.yaml is stale: run `cargo xtask manifests`");
+        for (path, wanted) in [(RIGHTS_PATH, webhook_rights()), (ASKED_PATH, chart::configuration())] {
+            let file = fs::read_to_string(assets::workspace().join(path)).unwrap();
+            assert!(file == wanted, "{path} is stale: run `cargo xtask manifests`");
+        }
     }
 }

@@ -1,36 +1,22 @@
 //! The admission policies of manifests/, made from the catalog and the rules.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::policy;
-use dbscale_testbed::assets;
 use serde_json::{Value, json};
 
 /// What every file begins with.
 const HEAD: &str =
     "# Made by `cargo xtask manifests`. Change crates/core/src/policy or the engine's file, not this one.\n";
 
-/// Writes them.
+/// Every file by its path in the repository.
 ///
 /// # Errors
-/// That one cannot be made or written.
-pub fn write() -> Result<()> {
-    for (path, text) in files()? {
-        let path = assets::workspace().join(path);
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
-        }
-        fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
-    }
-    Ok(())
-}
-
-/// Every file by its path in the repository.
-fn files() -> Result<BTreeMap<PathBuf, String>> {
+/// That one cannot be made.
+pub fn files() -> Result<BTreeMap<PathBuf, String>> {
     let (base, overlay) = (PathBuf::from("manifests/base/policies"), PathBuf::from("manifests/overlays/webhook-less"));
     let mut files = BTreeMap::new();
     let (mut names, mut components) = (Vec::new(), Vec::new());
@@ -59,6 +45,10 @@ fn documents(objects: &[Value]) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use dbscale_testbed::assets;
+
     use super::*;
 
     #[test]
