@@ -4,6 +4,7 @@ mod bench;
 mod bench_lint;
 mod chart;
 mod demo;
+mod dist;
 mod docs;
 mod manifests;
 mod playground;
@@ -11,6 +12,7 @@ mod policies;
 mod process;
 mod suite;
 mod targets;
+mod zig;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +61,8 @@ enum Task {
     Test,
     /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
     Targets,
+    /// Build what a release holds: archives, sums, krew's manifest, the programs of the images
+    Dist(dist::Options),
     /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents
     Bench {
         /// What to measure
@@ -100,6 +104,7 @@ fn run() -> Result<()> {
         Task::Manifests => manifests::run(),
         Task::Test => suite::run(),
         Task::Targets => targets::check(),
+        Task::Dist(options) => dist::run(&options),
         Task::Bench { what } if what == "lint" => bench_lint::run(),
         Task::Bench { .. } => bench::plugin(),
         Task::Measure { command } => bench::measure(&command),

@@ -8,15 +8,19 @@ use anyhow::{Context, Result};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
 use dbscale_testbed::assets;
 
-use crate::{chart, policies};
+use crate::{chart, dist, policies};
 
 /// Writes them. Tests compare the files with what they should be.
 ///
 /// # Errors
 /// That a file cannot be made or written.
 pub fn run() -> Result<()> {
-    let own = [(PathBuf::from(RIGHTS_PATH), webhook_rights()), (PathBuf::from(ASKED_PATH), chart::configuration())];
-    write(own)?;
+    let own = [
+        (RIGHTS_PATH, webhook_rights()),
+        (ASKED_PATH, chart::configuration()),
+        ("krew/dbscale.yaml", dist::in_repository()?),
+    ];
+    write(own.map(|(path, text)| (PathBuf::from(path), text)))?;
     write(policies::files()?)?;
     // Last, since it is made of the files above.
     write(chart::files()?)
