@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::amount::{ResourceSet, Written};
 use crate::catalog::{Component, Count, Engine, Pointer, Resources, SetKind, Storage, Topology, When};
 use crate::json;
+use crate::plan::REVERT_TO;
 use crate::quantity::Quantity;
 
 /// The most items of a list (read replicas, racks) that are read. More are no database, and would cost time that grows with
@@ -42,6 +43,8 @@ pub struct Database {
     pub has_annotations: bool,
     /// Annotation `dbscale.dev/requested-by`: who is said to have asked for the last change.
     pub requested_by: Option<String>,
+    /// Annotation `dbscale.dev/revert-to`: the size that it went back to after an expansion that failed.
+    pub reverted_to: Option<String>,
     /// Those of [`Engine::marks`] that the object bears.
     pub marks: Vec<&'static str>,
 }
@@ -127,6 +130,9 @@ impl Database {
             tracker: tracker_of(object),
             has_annotations: json::at(object, &["metadata", "annotations"]).is_some_and(Value::is_object),
             requested_by: crate::change::requested_by(object).map(str::to_owned),
+            reverted_to: json::at(object, &["metadata", "annotations", REVERT_TO])
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             marks: engine.marks.iter().filter(|(_, when)| hold(when, object)).map(|(mark, _)| mark.as_str()).collect(),
         }
     }
@@ -357,7 +363,9 @@ pub fn tracking_marks() -> impl Iterator<Item = (&'static str, &'static str)> {
     TRACKERS.iter().map(|(part, key, _)| (*part, *key))
 }
 
-pub(crate) fn tracker_of(object: &Value) -> Option<String> {
+/// What keeps an object in step with a Git repository, in words: `Argo CD (application shop)`; `None` where nothing does.
+#[must_use]
+pub fn tracker_of(object: &Value) -> Option<String> {
     TRACKERS.iter().find_map(|(part, key, tool)| {
         let mark = object.get("metadata")?.get(part)?.get(key)?.as_str()?;
         Some(format!("{tool} ({})", mark.split(':').next().unwrap_or(mark)))

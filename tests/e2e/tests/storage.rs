@@ -89,11 +89,17 @@ fn an_expansion_goes_back_only_once_it_has_failed_and_only_to_what_the_volumes_h
     assert_eq!(elsewhere.code, 3, "{}", elsewhere.stderr);
     assert!(elsewhere.stderr.contains("go back to 20Gi"), "{}", elsewhere.stderr);
 
-    let back = ask("20Gi");
-    assert_eq!(back.code, 0, "{}", back.stderr);
-    assert_eq!(world.value("mongodb/db", SIZE), "20Gi");
-    assert_eq!(world.value("mongodb/db", ".metadata.annotations.dbscale\\.dev/revert-to"), "20Gi");
-    assert_eq!(world.value("pvc/datadir-db-0", ".spec.resources.requests.storage"), "50Gi");
+    let mark = || world.value("mongodb/db", ".metadata.annotations.dbscale\\.dev/revert-to");
+    let step = |size: &str, marked: &str, claims: &str| {
+        let done = ask(size);
+        assert_eq!(done.code, 0, "{size}: {}", done.stderr);
+        assert_eq!((world.value("mongodb/db", SIZE).as_str(), mark().as_str()), (size, marked));
+        assert_eq!(world.value("pvc/datadir-db-0", ".spec.resources.requests.storage"), claims);
+    };
+    step("20Gi", "20Gi", "50Gi");
+    // Once more, through the policies, which let the mark open the way down only where it changes.
+    step("60Gi", "", "60Gi");
+    step("20Gi", "20Gi", "60Gi");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A direct growth of storage: a guarded patch of the database object, and the claims that have to follow.
 
-use json_patch::{AddOperation, Patch, PatchOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf};
+use json_patch::{
+    AddOperation, Patch, PatchOperation, RemoveOperation, ReplaceOperation, TestOperation, jsonptr::PointerBuf,
+};
 use serde_json::{Value, json};
 
 use super::{PatchStep, REQUEST_ID, REQUESTED_BY, REVERT_TO, Stamp};
@@ -25,6 +27,11 @@ pub(super) fn patch(
     let shrinks = view.storage().is_some_and(|present| size < present);
     let refused = rules::judge(&Case { change: &change, facts }).iter().any(crate::finding::Finding::refuses);
     let reverts = shrinks && !refused;
+    let mut text = size.to_string();
+    if reverts && database.reverted_to.as_ref() == Some(&text) {
+        // A mark from before opens no way down; it has to change. So the same size is spelled in bytes.
+        text = (size.nanos() / 1_000_000_000).to_string();
+    }
 
     let mut operations = Vec::new();
     for place in view.places.iter().filter(|p| !p.storage_pointer.is_empty()) {
@@ -35,9 +42,9 @@ pub(super) fn patch(
             }
             None => continue, // no volume is asked for there: the plan is refused before it comes to this
         }
-        operations.push(PatchOperation::Replace(ReplaceOperation { path: path(), value: json!(size.to_string()) }));
+        operations.push(PatchOperation::Replace(ReplaceOperation { path: path(), value: json!(text) }));
     }
-    operations.extend(annotate(database, size, stamp, reverts));
+    operations.extend(annotate(database, reverts.then_some(text), stamp));
     // All tests come before the first change: a JSON Patch is applied as a whole, but the answer then names the true cause.
     operations.sort_by_key(|o| !matches!(o, PatchOperation::Test(_)));
 
@@ -48,18 +55,23 @@ pub(super) fn patch(
     PatchStep { patch: Patch(operations), size, claims, idle, reverts, change }
 }
 
-fn annotate(database: &Database, size: Quantity, stamp: &Stamp, reverts: bool) -> Vec<PatchOperation> {
+/// The annotations that come with the patch. `revert` marks it as a way back; anything else takes an earlier mark away, so that
+/// another way back to the same size is a change of the mark again.
+fn annotate(database: &Database, revert: Option<String>, stamp: &Stamp) -> Vec<PatchOperation> {
+    let at = |key: &str| pointer(&format!("/metadata/annotations/{}", key.replace('/', "~1")));
     let mut annotations = vec![(REQUEST_ID, stamp.request_id.clone())];
     annotations.extend(stamp.requested_by.clone().map(|user| (REQUESTED_BY, user)));
-    if reverts {
-        annotations.push((REVERT_TO, size.to_string()));
-    }
+    let gone = database.reverted_to.as_ref().filter(|_| revert.is_none());
+    annotations.extend(revert.map(|size| (REVERT_TO, size)));
     if database.has_annotations {
-        let add = |(key, value): (&str, String)| {
-            let path = format!("/metadata/annotations/{}", key.replace('/', "~1"));
-            PatchOperation::Add(AddOperation { path: pointer(&path), value: json!(value) })
-        };
-        annotations.into_iter().map(add).collect()
+        let add =
+            |(key, value): (&str, String)| PatchOperation::Add(AddOperation { path: at(key), value: json!(value) });
+        let mut operations: Vec<PatchOperation> = annotations.into_iter().map(add).collect();
+        if let Some(size) = gone {
+            operations.push(PatchOperation::Test(TestOperation { path: at(REVERT_TO), value: json!(size) }));
+            operations.push(PatchOperation::Remove(RemoveOperation { path: at(REVERT_TO) }));
+        }
+        operations
     } else {
         let all: serde_json::Map<String, Value> =
             annotations.into_iter().map(|(k, v)| (k.to_owned(), json!(v))).collect();

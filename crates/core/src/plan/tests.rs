@@ -123,9 +123,9 @@ fn a_patch_tests_what_was_read_before_it_writes() {
     assert_eq!(sent[3]["path"], "/metadata/annotations");
 }
 
-#[test]
-fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
-    let mut facts = facts(&replica_set());
+/// A database of 20Gi whose volume has 10Gi, and does not get more.
+fn failed_expansion(object: &Value) -> Facts {
+    let mut facts = facts(object);
     facts.claims.push(ClaimFact {
         name: "datadir-my-db-0".to_owned(),
         component: "replicaSet".to_owned(),
@@ -135,6 +135,12 @@ fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
         failed: Some("ControllerResizeError: no space".to_owned()),
         idle: false,
     });
+    facts
+}
+
+#[test]
+fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
+    let facts = failed_expansion(&replica_set());
     let plan = planned(&facts, &Intent { storage: "10Gi".parse().ok(), ..Intent::default() }).unwrap();
     let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
     assert!(step.reverts && step.claims.is_empty());
@@ -142,6 +148,27 @@ fn a_failed_expansion_goes_back_with_a_mark_and_leaves_the_claims_alone() {
     assert_eq!(sent[3]["value"][REVERT_TO], "10Gi");
     assert!(!plan.is_refused());
 }
+
+/// The mark has to change for the way down to be open: a growth takes it away, and where another has grown the size since,
+/// the same size is spelled otherwise.
+#[rstest]
+#[case::growth("50Gi", "50Gi", json!({"op": "remove", "path": REVERT_TO_AT}))]
+#[case::back_after_anothers_growth("10Gi", "10737418240", json!({"op": "add", "path": REVERT_TO_AT, "value": "10737418240"}))]
+fn a_mark_from_before_does_not_stay(#[case] to: &str, #[case] size: &str, #[case] last: Value) {
+    let mut object = replica_set();
+    object["metadata"]["annotations"] = json!({REVERT_TO: "10Gi"});
+    let plan = planned(&failed_expansion(&object), &Intent { storage: to.parse().ok(), ..Intent::default() }).unwrap();
+    let Step::Patch(step) = &plan.steps[0] else { panic!("a patch") };
+    let sent = serde_json::to_value(&step.patch).unwrap();
+    let sent = sent.as_array().unwrap();
+    let at = "/spec/storage/resources/requests/storage";
+    assert!(sent.contains(&json!({"op": "replace", "path": at, "value": size})), "{sent:?}");
+    assert_eq!(sent.last(), Some(&last));
+    let tested = json!({"op": "test", "path": REVERT_TO_AT, "value": "10Gi"});
+    assert_eq!(sent.contains(&tested), last["op"] == "remove", "what is taken away is what was read");
+}
+
+const REVERT_TO_AT: &str = "/metadata/annotations/dbscale.dev~1revert-to";
 
 #[test]
 fn the_single_request_holds_both_wishes_and_its_own_rule_would_refuse_it() {
