@@ -1,7 +1,7 @@
 //! A real Kubernetes control plane on loopback, and a simulator of KubeDB's operator: for tests and the demo, never shipped.
 
 pub mod assets;
-mod certificates;
+pub mod certificates;
 pub mod control_plane;
 pub mod controller;
 pub mod crds;

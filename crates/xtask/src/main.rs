@@ -2,6 +2,7 @@
 
 mod bench;
 mod bench_lint;
+mod bench_webhook;
 mod chart;
 mod demo;
 mod dist;
@@ -63,10 +64,11 @@ enum Task {
     Targets,
     /// Build what a release holds: archives, sums, krew's manifest, the programs of the images
     Dist(dist::Options),
-    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents
+    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
+    /// the webhook with a server that does nothing, and with controller-runtime
     Bench {
         /// What to measure
-        #[arg(value_parser = ["plugin", "lint"])]
+        #[arg(value_parser = ["plugin", "lint", "webhook"])]
         what: String,
     },
     /// Runs one command and prints its time and peak memory
@@ -106,6 +108,7 @@ fn run() -> Result<()> {
         Task::Targets => targets::check(),
         Task::Dist(options) => dist::run(&options),
         Task::Bench { what } if what == "lint" => bench_lint::run(),
+        Task::Bench { what } if what == "webhook" => bench_webhook::run(),
         Task::Bench { .. } => bench::plugin(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without } => playground::serve(&dir, &without),
