@@ -11,8 +11,11 @@ use anyhow::{Context, Result, bail};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 
-use crate::assets;
 use crate::certificates::{Authority, Pair};
+use crate::{assets, audit};
+
+/// The program, and the name of its log.
+const API_SERVER: &str = "kube-apiserver";
 
 /// How long the API server may take to become ready.
 const READY_WITHIN: Duration = Duration::from_secs(90);
@@ -23,6 +26,7 @@ pub struct ControlPlane {
     folder: PathBuf,
     assets: PathBuf,
     address: String,
+    etcd: String,
     authority: Authority,
     children: Vec<(&'static str, Child)>,
     watchdog: Option<Child>,
@@ -41,6 +45,7 @@ impl ControlPlane {
         let authority = Authority::new()?;
         let mut plane = Self {
             address: format!("https://127.0.0.1:{api_port}"),
+            etcd: format!("http://127.0.0.1:{client_port}"),
             folder,
             assets,
             authority,
@@ -48,7 +53,7 @@ impl ControlPlane {
             watchdog: None,
         };
         plane.write_files()?;
-        let etcd = format!("http://127.0.0.1:{client_port}");
+        let etcd = plane.etcd.clone();
         plane.spawn(
             "etcd",
             &[
@@ -62,7 +67,7 @@ impl ControlPlane {
                 "--log-level=error".to_owned(),
             ],
         )?;
-        plane.spawn("kube-apiserver", &plane.apiserver_flags(&etcd, api_port))?;
+        plane.spawn(API_SERVER, &plane.apiserver_flags())?;
         plane.guard()?;
         plane.wait_ready().await?;
         let kubeconfig = format!("--kubeconfig={}", plane.path("kubeconfig"));
@@ -106,6 +111,28 @@ impl ControlPlane {
         &self.address
     }
 
+    /// The log of what the shipped accounts ask; see [`audit::read`].
+    #[must_use]
+    pub fn audit_log(&self) -> PathBuf {
+        audit::log_of(&self.folder, &self.address)
+    }
+
+    /// Kills the API server, keeps it away for `pause`, and returns when it is ready again.
+    ///
+    /// # Errors
+    /// Where it does not become ready; the message shows the end of its log.
+    pub async fn restart_api_server(&mut self, pause: Duration) -> Result<()> {
+        for (_, child) in self.children.iter_mut().filter(|(program, _)| *program == API_SERVER) {
+            child.kill()?;
+            child.wait()?;
+        }
+        self.children.retain(|(program, _)| *program != API_SERVER);
+        tokio::time::sleep(pause).await;
+        self.spawn(API_SERVER, &self.apiserver_flags())?;
+        self.guard()?;
+        self.wait_ready().await
+    }
+
     /// Writes a kubeconfig for somebody else: whom the API server knows as `user` of `group`.
     ///
     /// # Errors
@@ -126,6 +153,7 @@ impl ControlPlane {
         self.authority.server(&["127.0.0.1", "localhost", "kubernetes.default.svc"])?.write(folder, "apiserver")?;
         // The key signs tokens, and the certificate holds the public half that checks them.
         self.authority.client("service-account", None)?.write(folder, "service-account")?;
+        fs::write(folder.join("audit-policy.json"), audit::policy().to_string())?;
         let admin = self.authority.client("admin", Some("system:masters"))?;
         fs::write(folder.join("kubeconfig"), self.render_kubeconfig("admin", &admin))?;
         Ok(())
@@ -148,10 +176,11 @@ impl ControlPlane {
         .to_string()
     }
 
-    fn apiserver_flags(&self, etcd: &str, port: u16) -> Vec<String> {
+    fn apiserver_flags(&self) -> Vec<String> {
         let file = |name: &str| self.path(name);
+        let port = self.address.rsplit(':').next().unwrap_or_default();
         vec![
-            format!("--etcd-servers={etcd}"),
+            format!("--etcd-servers={}", self.etcd),
             "--bind-address=127.0.0.1".to_owned(),
             "--advertise-address=127.0.0.1".to_owned(),
             format!("--secure-port={port}"),
@@ -169,6 +198,10 @@ impl ControlPlane {
             // controller is there to take a new node's not-ready taint away.
             "--disable-admission-plugins=ServiceAccount,TaintNodesByCondition".to_owned(),
             "--endpoint-reconciler-type=none".to_owned(),
+            format!("--audit-policy-file={}", file("audit-policy.json")),
+            format!("--audit-log-path={}", self.audit_log().display()),
+            // In one piece: what is read is read whole.
+            "--audit-log-maxsize=10000".to_owned(),
         ]
     }
 
@@ -224,7 +257,7 @@ impl ControlPlane {
                 }
             }
             if began.elapsed() > READY_WITHIN {
-                bail!("the API server was not ready after {READY_WITHIN:?}:\n{}", tail(&self.log("kube-apiserver")));
+                bail!("the API server was not ready after {READY_WITHIN:?}:\n{}", tail(&self.log(API_SERVER)));
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -1,6 +1,7 @@
 //! A real Kubernetes control plane on loopback, and a simulator of KubeDB's operator: for tests and the demo, never shipped.
 
 pub mod assets;
+pub mod audit;
 pub mod certificates;
 pub mod control_plane;
 pub mod controller;

@@ -11,6 +11,7 @@ mod manifests;
 mod playground;
 mod policies;
 mod process;
+mod rights;
 mod suite;
 mod targets;
 mod zig;

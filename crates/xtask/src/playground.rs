@@ -4,6 +4,7 @@
 //! which takes everything with it when it ends. It ends when `down` asks it to, and as long as the command that started it
 //! has not let it go, it also ends with that command, in whatever way that ends: it reads from a pipe which breaks then.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -77,7 +78,7 @@ impl Drop for Held {
 
 /// Starts a playground that runs on when this command has ended.
 pub fn up(dir: &Path, without: &[String]) -> Result<()> {
-    let playground = start(dir, without)?;
+    let playground = start(dir, without, &[])?;
     let (dir, seconds) = (playground.dir.display().to_string(), playground.ready_after.as_secs_f32());
     playground.let_go()?;
     eprintln!("ready after {seconds:.0} s: export KUBECONFIG={dir}/kubeconfig PATH={dir}/bin:$PATH");
@@ -86,14 +87,19 @@ pub fn up(dir: &Path, without: &[String]) -> Result<()> {
 
 /// Starts a playground for one command, in place of one that an earlier run has left there.
 pub fn hold(dir: &Path, without: &[String]) -> Result<Held> {
+    hold_with(dir, without, &[])
+}
+
+/// As [`hold`], with more in its environment.
+pub fn hold_with(dir: &Path, without: &[String], environment: &[(&str, OsString)]) -> Result<Held> {
     if dir.join("pid").exists() {
         down(dir)?;
     }
-    start(dir, without)
+    start(dir, without, environment)
 }
 
 /// Starts a playground and returns when it is ready.
-fn start(dir: &Path, without: &[String]) -> Result<Held> {
+fn start(dir: &Path, without: &[String], environment: &[(&str, OsString)]) -> Result<Held> {
     if let Some(unknown) = without.iter().find(|w| !["simulator", "webhook", "controller"].contains(&w.as_str())) {
         bail!("--without {unknown}: the parts are simulator, webhook, controller");
     }
@@ -118,6 +124,7 @@ fn start(dir: &Path, without: &[String]) -> Result<Held> {
         .arg("serve")
         .arg("--dir")
         .arg(&dir)
+        .envs(environment.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -312,7 +319,7 @@ mod tests {
     fn a_folder_with_other_files_is_not_taken() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("thesis"), "").unwrap();
-        let refused = start(folder.path(), &[]).err().unwrap();
+        let refused = start(folder.path(), &[], &[]).err().unwrap();
         assert!(refused.to_string().contains("holds other files"), "{refused}");
     }
 

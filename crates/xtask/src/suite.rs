@@ -1,14 +1,14 @@
 //! `test`: every check of the project, step by step, with timings.
 
-use std::path::Path;
+use std::ffi::OsString;
 use std::process::Command;
 use std::time::Instant;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
-use dbscale_testbed::assets;
+use dbscale_testbed::{assets, audit};
 
-use crate::{playground, targets};
+use crate::{playground, rights, targets};
 
 /// Runs every step; the first that fails ends it.
 pub fn run() -> Result<()> {
@@ -23,8 +23,18 @@ pub fn run() -> Result<()> {
     timed("other systems", targets::check)?;
 
     let dir = assets::workspace().join("target/playground");
+    let logs = assets::workspace().join("target/audit");
+    if logs.exists() {
+        fs::remove_dir_all(&logs)?;
+    }
+    fs::create_dir_all(&logs)?;
+    let environment = || -> Vec<(&str, OsString)> {
+        let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
+        vec![("DBSCALE_PLAYGROUND", dir.clone().into()), ("PATH", path.into()), (audit::FOLDER, logs.clone().into())]
+    };
     // Without the controller: what the plugin does alone is tested on its own.
-    let playground = timed("control plane", || playground::hold(&dir, &["controller".to_owned()]))?;
+    let playground =
+        timed("control plane", || playground::hold_with(&dir, &["controller".to_owned()], &environment()))?;
     let tests = (|| {
         let origin = fs::read_to_string(dir.join("origin")).unwrap_or_default();
         eprintln!(
@@ -35,40 +45,21 @@ pub fn run() -> Result<()> {
             bail!("DBSCALE_REQUIRE_KUBEDB_DATA is set, and the real definitions were not used: set KUBEDB_DATA");
         }
         // One process at a time, so that the two cores are the tests' own.
-        let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
-        let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
         timed("end-to-end tests", || {
-            cargo(&["test", "--package", "dbscale-e2e", "--", "--skip", "controller::"], &set)
-        })?;
-        had_its_rights(&dir.join("webhook.log"), "rbac-webhook.yaml")
+            cargo(&["test", "--package", "dbscale-e2e", "--", "--skip", "controller::"], &environment())
+        })
     })();
     playground.end()?;
     tests?;
-    let playground = timed("control plane with the controller", || playground::hold(&dir, &[]))?;
-    let tests = timed("controller tests", || controller_tests(&dir));
+    let playground = timed("control plane with the controller", || playground::hold_with(&dir, &[], &environment()))?;
+    let tests = timed("controller tests", || {
+        cargo(&["test", "--package", "dbscale-e2e", "--", "controller::"], &environment())
+    });
     playground.end()?;
     tests?;
+    timed("rights", || rights::check(&logs))?;
     eprintln!("all steps passed in {:.0} s", all.elapsed().as_secs_f32());
     Ok(())
-}
-
-/// Runs the controller's tests, and fails where the controller was refused anything by its own role.
-fn controller_tests(dir: &Path) -> Result<()> {
-    let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
-    let set = [("DBSCALE_PLAYGROUND", dir.display().to_string()), ("PATH", path)];
-    cargo(&["test", "--package", "dbscale-e2e", "--", "controller::"], &set)?;
-    had_its_rights(&dir.join("controller.log"), "controller/rbac.yaml")
-}
-
-/// Fails where the log of a program tells that it was refused something by its own role.
-fn had_its_rights(log: &Path, role: &str) -> Result<()> {
-    let log = fs::read_to_string(log)?;
-    // A namespace that is being deleted refuses writes too, whatever a role says.
-    let lacks = |line: &&str| line.to_lowercase().contains("forbidden") && !line.contains("being terminated");
-    match log.lines().find(lacks) {
-        Some(line) => bail!("manifests/base/{role} lacks a right that is used: {line}"),
-        None => Ok(()),
-    }
 }
 
 fn step(name: &str, arguments: &[&str]) -> Result<()> {
@@ -83,11 +74,11 @@ fn timed<T>(name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     Ok(done)
 }
 
-fn cargo(arguments: &[&str], set: &[(&str, String)]) -> Result<()> {
+fn cargo(arguments: &[&str], set: &[(&str, OsString)]) -> Result<()> {
     let status = Command::new(env!("CARGO"))
         .current_dir(assets::workspace())
         .args(arguments)
-        .envs(set.iter().map(|(k, v)| (k, v)))
+        .envs(set.iter().cloned())
         .status()
         .context("could not run cargo")?;
     if status.success() { Ok(()) } else { bail!("cargo {} ended with {status}", arguments.join(" ")) }
