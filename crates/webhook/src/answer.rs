@@ -2,13 +2,13 @@
 //! alone: so each of these begins with the rule's id in brackets.
 
 use dbscale_core::finding::{Finding, Severity};
+use dbscale_core::rules::DIRECT_EDIT;
 use serde::Serialize;
 
-use crate::direct_edit;
 use crate::review::{API_VERSION, KIND, Review};
 
 /// The rules that say who may do something, or how, where the object itself is right.
-const POLICIES: [&str; 2] = ["audit/requested-by", direct_edit::RULE.id.0];
+const POLICIES: [&str; 2] = ["audit/requested-by", DIRECT_EDIT.id.0];
 
 /// The code and reason of a refusal.
 ///

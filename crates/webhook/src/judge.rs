@@ -11,17 +11,14 @@ use dbscale_cluster::{ApiFailure, Cluster};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, ClassFact, Facts, Known};
 use dbscale_core::finding::{Finding, RuleId, Severity};
+use dbscale_core::rules::{DIRECT_EDIT, lookup_failed};
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
 
 use crate::asked::Asked;
-use crate::direct_edit;
 use crate::live::{self, Needs};
 use crate::review::Review;
 use crate::users::Users;
-
-/// What could not be looked up.
-pub const LOOKUP_FAILED: RuleId = RuleId("lookup/failed");
 
 /// How long one live read may take.
 const LOOKUP: Duration = Duration::from_secs(2);
@@ -147,7 +144,7 @@ impl Judge {
         }
         let mut findings = self.confirmed(&asked, &facts, findings).await;
         if let Some(change) = asked.update() {
-            let edits = (direct_edit::RULE.check)(&Case { change, facts: &asked.told });
+            let edits = (DIRECT_EDIT.check)(&Case { change, facts: &asked.told });
             findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
         }
         findings
@@ -242,9 +239,7 @@ impl Judge {
     }
 
     fn lookup_failed(&self, failure: &ApiFailure) -> Finding {
-        let message = format!("the present could not be looked up, so not every rule was judged: {}", failure.message);
-        let finding = Finding::warn(LOOKUP_FAILED, "", message).remedy("try again in a moment");
-        Finding { severity: self.options.lookup_failure, ..finding }
+        lookup_failed(self.options.lookup_failure, &failure.message)
     }
 }
 

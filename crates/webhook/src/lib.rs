@@ -4,7 +4,6 @@ pub mod answer;
 pub mod args;
 pub mod asked;
 pub mod carried_out;
-pub mod direct_edit;
 pub mod handler;
 pub mod judge;
 pub mod live;

@@ -6,11 +6,13 @@ mod component_duplicate;
 mod component_exclusive;
 mod component_not_in_topology;
 mod component_unknown;
+mod database_direct_edit;
 mod database_missing;
 mod database_not_ready;
 mod database_ref_empty;
 mod engine_unsupported;
 mod gitops_tracked;
+mod lookup_failed;
 mod operation_active;
 mod quantity_unreadable;
 mod reference;
@@ -46,8 +48,10 @@ mod storage_template_drift;
 mod testing;
 
 pub use component_unknown::unknown_component;
+pub use database_direct_edit::RULE as DIRECT_EDIT;
 pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
+pub use lookup_failed::lookup_failed;
 pub use quantity_unreadable::unreadable;
 pub use reference::markdown;
 pub use request_schema::{RULE as REQUEST_SCHEMA, undecodable};
@@ -103,7 +107,7 @@ pub const EXIT_PRECHECK: u8 = 4;
 /// The exit code of a database that is busy.
 pub const EXIT_ACTIVE: u8 = 5;
 
-/// Every rule, in the order of `explain` and of the findings.
+/// Every rule that [`judge`] runs, in the order of `explain` and of the findings.
 pub const RULES: &[&Rule] = &[
     &request_schema::RULE,
     &request_type::RULE,
@@ -148,10 +152,19 @@ pub const RULES: &[&Rule] = &[
     &change_none::RULE,
 ];
 
+/// Those that the webhook alone speaks of, and how gravely is its operator's choice: nobody else sees an edit of a live
+/// database, or has to answer where the present cannot be read.
+pub const OF_WEBHOOK: &[&Rule] = &[&database_direct_edit::RULE, &lookup_failed::RULE];
+
+/// Every rule there is, in the order of `explain`.
+pub fn all() -> impl Iterator<Item = &'static Rule> {
+    RULES.iter().chain(OF_WEBHOOK).copied()
+}
+
 /// The rule called `id`.
 #[must_use]
 pub fn find(id: &str) -> Option<&'static Rule> {
-    RULES.iter().copied().find(|r| r.id.0.eq_ignore_ascii_case(id))
+    all().find(|r| r.id.0.eq_ignore_ascii_case(id))
 }
 
 /// Runs every rule on a case.
@@ -175,9 +188,9 @@ mod tests {
 
     #[test]
     fn ids_are_unique_and_every_rule_explains_itself() {
-        let ids: BTreeSet<_> = RULES.iter().map(|r| r.id).collect();
-        assert_eq!(ids.len(), RULES.len());
-        for rule in RULES {
+        let ids: BTreeSet<_> = all().map(|r| r.id).collect();
+        assert_eq!(ids.len(), all().count());
+        for rule in all() {
             for (field, text) in [
                 ("reason", rule.reason),
                 ("source", rule.source),

@@ -2,18 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{RULES, Rule};
+use super::{OF_WEBHOOK, Rule, all};
 use crate::finding::Severity;
 
 /// The whole page. `cargo xtask docs` writes it, and a test compares it with the file.
 #[must_use]
 pub fn markdown() -> String {
     let mut page = String::from(HEAD);
-    for rule in RULES {
+    for rule in all() {
         let anchor = rule.id.0.replace('/', "");
         row(&mut page, &format!("| [`{}`](#{anchor}) | {} | {} |", rule.id, says(rule), first_sentence(rule.reason)));
     }
-    for rule in RULES {
+    for rule in all() {
         section(&mut page, rule);
     }
     page
@@ -53,6 +53,9 @@ fn first_sentence(text: &str) -> &str {
 
 fn section(page: &mut String, rule: &Rule) {
     let what = match rule.severity {
+        _ if OF_WEBHOOK.iter().any(|own| own.id == rule.id) => {
+            "The webhook alone says it; whether it refuses or warns is a flag of the webhook.".to_owned()
+        }
         Severity::Deny => format!("It refuses; the plugin then exits with {}.", rule.exit),
         Severity::Warn => "It warns, and refuses nothing.".to_owned(),
     };
@@ -85,7 +88,7 @@ mod tests {
     #[test]
     fn each_rule_has_its_row_its_section_and_an_anchor_that_github_makes() {
         let page = markdown();
-        for rule in RULES {
+        for rule in all() {
             assert_eq!(page.matches(&format!("\n## {}\n", rule.id)).count(), 1, "{}", rule.id);
             assert!(page.contains(&format!("](#{})", rule.id.0.replace('/', ""))), "{}", rule.id);
         }

@@ -151,20 +151,20 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
     };
     let Some(id) = rule else {
         if let Some(form @ (Output::Json | Output::Yaml)) = form {
-            output::machine(form, &rules::RULES.iter().map(|r| json(r)).collect());
+            output::machine(form, &rules::all().map(json).collect());
         } else if form == Some(Output::Name) {
-            for rule in rules::RULES {
+            for rule in rules::all() {
                 data!("{}", rule.id);
             }
         } else {
-            let row = |r: &&Rule| vec![r.id.to_string(), word(r.severity).to_owned()];
-            let rows: Vec<Vec<String>> = rules::RULES.iter().map(row).collect();
+            let row = |r: &Rule| vec![r.id.to_string(), word(r.severity).to_owned()];
+            let rows: Vec<Vec<String>> = rules::all().map(row).collect();
             data!("{}", output::table(&["RULE", "IT"], &rows).trim_end());
         }
         return Ok(());
     };
     let Some(rule) = rules::find(id) else {
-        let mut ids: Vec<&str> = rules::RULES.iter().map(|r| r.id.0).collect();
+        let mut ids: Vec<&str> = rules::all().map(|r| r.id.0).collect();
         ids.sort_by(|a, b| strsim::jaro_winkler(b, id).total_cmp(&strsim::jaro_winkler(a, id)));
         ids.truncate(3);
         let near = ids.join(", ");

@@ -116,7 +116,7 @@ fn word(root: &Command, begun: &str, scan: &Scan<'_>) -> Answer {
     match argument.get_id().as_str() {
         _ if !known.is_empty() => words_of(known.iter().map(|value| value.get_name().to_owned())),
         "engine" => words_of(Catalog::builtin().engines().map(|e| e.name.clone())),
-        "rule" => words_of(rules::RULES.iter().map(|rule| rule.id.to_string())),
+        "rule" => words_of(rules::all().map(|rule| rule.id.to_string())),
         "targets" => targets(begun, scan),
         _ => words_of([]),
     }

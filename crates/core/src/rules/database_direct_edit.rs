@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use dbscale_core::change::{What, Wish};
-use dbscale_core::facts::Case;
-use dbscale_core::finding::{Finding, RuleId, Severity};
-use dbscale_core::rules::{EXIT_REFUSED, Rule};
+use super::{EXIT_REFUSED, Rule};
+use crate::change::{What, Wish};
+use crate::facts::Case;
+use crate::finding::{Finding, RuleId, Severity};
 
 /// Warns of a direct edit of members, shards, CPU or memory, and names the command that does the same.
 pub const RULE: Rule = Rule {
     id: RuleId("database/direct-edit"),
     severity: Severity::Warn,
     exit: EXIT_REFUSED,
-    reason: "KubeDB's operator changes a running database member by member only for an OpsRequest; a direct edit has no order, no phase to wait for and no record.",
+    reason: "KubeDB's operator changes a running database member by member only for an OpsRequest; a direct edit has no order, no phase to wait for and no record. With `--direct-edits deny` the webhook refuses it.",
     source: "KubeDB's documents of horizontal and vertical scaling: both are done by an OpsRequest",
     refused: "kubectl patch mongodb my-db --type merge -p '{\"spec\":{\"replicas\":5}}'",
     right: "kubectl dbscale horizontal mongodb/my-db --replicas 5",
@@ -61,14 +61,14 @@ fn command(case: &Case, wish: &Wish) -> String {
 
 #[cfg(test)]
 mod tests {
-    use dbscale_core::catalog::Catalog;
-    use dbscale_core::change::Change;
-    use dbscale_core::database::Database;
-    use dbscale_core::facts::{Facts, Known};
     use rstest::rstest;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::catalog::Catalog;
+    use crate::change::Change;
+    use crate::database::Database;
+    use crate::facts::{Facts, Known};
 
     #[rstest]
     #[case::members("/spec/replicas", json!(5), Some("kubectl dbscale horizontal mongodb/db -n demo --replicas 5"))]
