@@ -5,6 +5,7 @@ pub mod cache;
 pub mod call;
 pub mod claim;
 pub mod connect;
+pub mod entries;
 pub mod error;
 mod kubeconfig;
 pub mod lease;

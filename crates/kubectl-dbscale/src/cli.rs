@@ -15,6 +15,7 @@ use crate::commands::wait::WaitArgs;
 use crate::help;
 use crate::status::StatusArgs;
 use crate::values;
+use crate::webhook::WebhookArgs;
 
 /// The program's name as most people type it.
 const PROGRAM: &str = "kubectl dbscale";
@@ -228,6 +229,11 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale lint -f manifests/ -R\n  git show HEAD:db.yaml | kubectl dbscale lint -f db.yaml --old -"
     )]
     Lint(LintArgs),
+    /// How the admission webhook stands; in an emergency, take it out of the way
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale webhook status\n  kubectl dbscale webhook disable --fail-open"
+    )]
+    Webhook(WebhookArgs),
     /// What each engine can do
     #[command(after_help = "Examples:\n  kubectl dbscale engines\n  kubectl dbscale engines mongodb")]
     Engines {

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use clap::Command;
 
 /// The groups.
-const GROUPS: [(&str, &[&str]); 5] = [
+const GROUPS: [(&str, &[&str]); 6] = [
     ("Scale", &["vertical", "horizontal", "storage", "set"]),
     ("Follow", &["status", "wait"]),
     ("Undo", &["cancel", "cleanup"]),
     ("Check", &["plan", "lint"]),
+    ("Operate", &["webhook"]),
     ("Reference", &["engines", "sizes", "explain", "completion", "version"]),
 ];
 

@@ -12,6 +12,7 @@ mod run;
 mod status;
 mod target;
 mod values;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Cancel(args) => block_on(cancel::run(args, &cli.global)),
         Command::Cleanup(args) => block_on(cleanup::run(args, &cli.global)),
         Command::Wait(args) => block_on(wait::run(args, &cli.global)),
+        Command::Webhook(args) => block_on(webhook::run(args, &cli.global)),
     };
     match done {
         Ok(code) => ExitCode::from(code),

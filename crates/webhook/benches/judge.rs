@@ -42,8 +42,11 @@ fn judge() -> Judge {
     let nobody = tower::service_fn(|_: http::Request<Body>| async {
         Err::<http::Response<Body>, _>(std::io::Error::other("nobody"))
     });
-    let cluster =
-        Cluster::new(kube::Client::new(nobody, reviews::NAMESPACE), "https://nobody".to_owned(), Duration::from_millis(1));
+    let cluster = Cluster::new(
+        kube::Client::new(nobody, reviews::NAMESPACE),
+        "https://nobody".to_owned(),
+        Duration::from_millis(1),
+    );
     let operators = Users::new(["system:serviceaccount:kubedb:kubedb-*".to_owned()]);
     Judge {
         cache,

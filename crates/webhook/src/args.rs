@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use dbscale_cluster::entries::{CONFIGURATION, SECRET};
 use dbscale_core::finding::Severity;
 use dbscale_serve::log::Level;
 
@@ -28,10 +29,10 @@ pub struct Args {
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
     pub self_managed_certs: bool,
     /// The Secret for it, in the webhook's own namespace
-    #[arg(long, default_value = "dbscale-webhook-certificates", value_name = "NAME")]
+    #[arg(long, default_value = SECRET, value_name = "NAME")]
     pub secret: String,
     /// The ValidatingWebhookConfiguration whose authorities and rules are set
-    #[arg(long, default_value = "dbscale", value_name = "NAME")]
+    #[arg(long, default_value = CONFIGURATION, value_name = "NAME")]
     pub configuration: String,
     /// Seconds that such a certificate is valid, 60 at least; it is replaced after two thirds of them
     #[arg(long, default_value = "7776000", value_parser = life, value_name = "SECONDS")]

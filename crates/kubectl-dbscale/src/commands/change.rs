@@ -74,6 +74,7 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         | Command::Cancel(_)
         | Command::Cleanup(_)
         | Command::Wait(_)
+        | Command::Webhook(_)
         | Command::Engines { .. }
         | Command::Sizes { .. }
         | Command::Explain { .. }
@@ -284,13 +285,18 @@ pub fn confirmed(names: &[String], what: &str, [do_it, done]: [&str; 2], global:
         many => format!("{}, and {} more", names[..5].join(", "), many - 5),
     };
     let refuse = |why: &str| usage(format!("{} {what} would be {done} ({list}); {why}", names.len()));
+    agreed(&format!("  {}\n{do_it} these {} {what}?", names.join("\n  "), names.len()), done, refuse)
+}
+
+/// Asks a question on the terminal, to which only `yes` is a yes.
+///
+/// # Errors
+/// What `refuse` makes of the reason: there is no terminal, or the answer was another one.
+pub fn agreed(question: &str, done: &str, refuse: impl Fn(&str) -> Failure) -> Result<(), Failure> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refuse("add -y to confirm"));
     }
-    for name in names {
-        eprintln!("  {name}");
-    }
-    eprint!("{do_it} these {} {what}? Type yes: ", names.len());
+    eprint!("{question} Type yes: ");
     let mut typed = String::new();
     // An unreadable terminal is an answer too: not yes.
     let _ = std::io::stdin().lock().read_line(&mut typed);

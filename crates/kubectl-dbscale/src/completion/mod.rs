@@ -180,6 +180,7 @@ mod tests {
     #[case::engine(&["engines", "mongo"], &["mongodb"])]
     #[case::rule(&["explain", "storage/no-"], &["storage/no-shrink"])]
     #[case::shell(&["completion", "b"], &["bash"])]
+    #[case::of_the_webhook(&["webhook", ""], &["status", "disable", "enable"])]
     #[case::nothing(&["version", ""], &[])]
     fn without_a_cluster(#[case] words: &[&str], #[case] wanted: &[&str]) {
         let wanted: Vec<String> = wanted.iter().map(|word| (*word).to_owned()).collect();

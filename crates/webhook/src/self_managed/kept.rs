@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use dbscale_cluster::entries::{CERTIFICATE, KEY, secret_field};
 use dbscale_serve::certificate::{CertificateError, Pair};
 use dbscale_serve::trust::{self, TrustError};
 use rcgen::{
@@ -17,8 +18,6 @@ use serde_json::{Value, json};
 
 const AUTHORITY: &str = "ca.crt";
 const AUTHORITY_BEFORE: &str = "old-ca.crt";
-const CERTIFICATE: &str = "tls.crt";
-const KEY: &str = "tls.key";
 
 /// How far the clock of an API server may be behind ours, in seconds: a certificate is valid that much before it is made.
 const SKEW_S: u64 = 300;
@@ -53,10 +52,7 @@ impl Kept {
     /// Reads the Secret; what it lacks is empty.
     #[must_use]
     pub fn of(secret: &Value) -> Self {
-        let text = |name: &str| {
-            let bytes = BASE64_STANDARD.decode(secret["data"][name].as_str().unwrap_or_default());
-            String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
-        };
+        let text = |name: &str| String::from_utf8(secret_field(secret, name).unwrap_or_default()).unwrap_or_default();
         Self {
             authority: text(AUTHORITY),
             authority_before: text(AUTHORITY_BEFORE),

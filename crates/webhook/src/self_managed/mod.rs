@@ -6,7 +6,6 @@
 //! and the others read it. In that order a replica never takes a new authority out again: whoever sees it trusted reads the
 //! Secret after that, and finds it there.
 
-pub mod entries;
 pub mod kept;
 
 use std::error::Error;
@@ -15,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbscale_cluster::apply::Write;
+use dbscale_cluster::entries::{self, EntriesError};
 use dbscale_cluster::{ApiFailure, Call, Cluster};
 use dbscale_serve::certificate::{Pair, unix_now_s};
 use dbscale_serve::trust::{self, TrustError};
 use dbscale_serve::{Certificate, Gate, Readiness};
 use tokio::time::Instant;
 
-use self::entries::EntriesError;
 use self::kept::Kept;
 
 /// The pause between two rounds.

@@ -105,7 +105,8 @@ fn kubeconfig(folder: &Path, authority: &str, address: SocketAddr) -> Result<Pat
 }
 
 async fn answer(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
-    let query: Vec<(&str, &str)> = uri.query().unwrap_or_default().split('&').filter_map(|q| q.split_once('=')).collect();
+    let query: Vec<(&str, &str)> =
+        uri.query().unwrap_or_default().split('&').filter_map(|q| q.split_once('=')).collect();
     let value = |name: &str| query.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let way: Vec<&str> = uri.path().split('/').skip(2).collect();
     match way.as_slice() {
@@ -124,7 +125,9 @@ async fn answer(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
 fn resources(group: &str, version: &str) -> Value {
     let engines = Catalog::builtin().engines();
     let plurals: Vec<String> = match group {
-        DATABASE_GROUP => engines.filter(|e| e.versions.iter().any(|v| v == version)).map(|e| e.plural.clone()).collect(),
+        DATABASE_GROUP => {
+            engines.filter(|e| e.versions.iter().any(|v| v == version)).map(|e| e.plural.clone()).collect()
+        }
         OPS_GROUP => engines.map(|e| e.ops_plural()).collect(),
         _ => Vec::new(),
     };

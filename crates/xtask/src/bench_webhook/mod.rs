@@ -202,7 +202,8 @@ impl Bench {
 
 /// What is sent. Each OpsRequest is for another database; the update asks for more storage.
 fn loads() -> Vec<Load> {
-    let create = |count: usize| (0..count).map(|n| load::request(&reviews::create(&name(n * 97 % DATABASES), 5))).collect();
+    let create =
+        |count: usize| (0..count).map(|n| load::request(&reviews::create(&name(n * 97 % DATABASES), 5))).collect();
     let size = "/spec/storage/resources/requests/storage";
     let update = |count: usize| {
         (0..count).map(|n| load::request(&reviews::update("jane", &name(n), size, &json!("20Gi")))).collect()

@@ -7,6 +7,17 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use dbscale_core::entries::{DATABASES, OPS_REQUESTS, REVERTS, rules};
 use serde_json::{Value, json};
 
+/// The ValidatingWebhookConfiguration, as it is shipped.
+pub const CONFIGURATION: &str = "dbscale";
+/// Where the webhook runs, as it is shipped: the namespace and the Deployment.
+pub const DEPLOYMENT: (&str, &str) = ("dbscale-system", "dbscale-webhook");
+/// The Secret of its certificate, in the same namespace, as it is shipped.
+pub const SECRET: &str = "dbscale-webhook-certificates";
+/// The field of the certificate in that Secret.
+pub const CERTIFICATE: &str = "tls.crt";
+/// The field of its key.
+pub const KEY: &str = "tls.key";
+
 /// What is wrong with a ValidatingWebhookConfiguration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntriesError {
@@ -19,13 +30,21 @@ pub enum EntriesError {
 }
 
 /// One of our entries.
-struct Entry<'v> {
-    index: usize,
-    name: &'static str,
-    value: &'v Value,
+#[derive(Debug, Clone, Copy)]
+pub struct Entry<'v> {
+    /// Its place in `webhooks`.
+    pub index: usize,
+    /// Its name.
+    pub name: &'static str,
+    /// All of it.
+    pub value: &'v Value,
 }
 
-fn ours(configuration: &Value) -> Result<[Entry<'_>; 3], EntriesError> {
+/// Our entries of a ValidatingWebhookConfiguration.
+///
+/// # Errors
+/// [`EntriesError::Missing`]: one is not there.
+pub fn ours(configuration: &Value) -> Result<[Entry<'_>; 3], EntriesError> {
     let all = configuration["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
     let find = |name: &'static str| {
         let found = all.iter().enumerate().find(|(_, entry)| entry["name"] == name);
@@ -55,7 +74,7 @@ fn host(client: &Value) -> Option<String> {
     {
         return Some(format!("{name}.{namespace}.svc"));
     }
-    let uri: axum::http::Uri = client["url"].as_str()?.parse().ok()?;
+    let uri: http::Uri = client["url"].as_str()?.parse().ok()?;
     uri.host().map(|host| host.trim_matches(['[', ']']).to_owned())
 }
 
@@ -90,6 +109,13 @@ pub fn bundle(configuration: &Value) -> Result<Vec<u8>, EntriesError> {
     let alike = others.iter().all(|other| *other == first);
     let text = first.as_str().filter(|_| alike).unwrap_or_default();
     Ok(BASE64_STANDARD.decode(text).unwrap_or_default())
+}
+
+/// A field of a Secret, decoded; `None` where it is missing or empty.
+#[must_use]
+pub fn secret_field(secret: &Value, name: &str) -> Option<Vec<u8>> {
+    let text = secret.get("data")?.get(name)?.as_str()?;
+    BASE64_STANDARD.decode(text).ok().filter(|bytes| !bytes.is_empty())
 }
 
 #[cfg(test)]
