@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::facts::{ClassFact, Known};
+use dbscale_core::policy::ENFORCEMENT;
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -116,7 +117,8 @@ struct Kinds {
 struct Inner {
     engines: HashMap<&'static str, Kinds>,
     classes: Store<ClassFact>,
-    lenient: Store<()>,
+    /// Whether refusals are warnings there, of namespaces that say so or the contrary.
+    lenient: Store<bool>,
     /// The first and the last error of each watch that is broken (Unix seconds).
     broken: HashMap<Topic, (i64, i64)>,
 }
@@ -132,7 +134,7 @@ pub enum Topic {
     Engine(&'static str, Role),
     /// Storage classes.
     Classes,
-    /// Namespaces whose refusals are warnings.
+    /// Namespaces that say whether refusals are warnings there: the label [`ENFORCEMENT`].
     Lenient,
     /// Records of scaling.
     Records,
@@ -203,7 +205,8 @@ impl Cache {
             Topic::Lenient => feed(&mut inner.lenient, event, |items, object, there| {
                 let (_, name) = key(object);
                 if there {
-                    items.insert(name.into(), ());
+                    let label = object["metadata"]["labels"][ENFORCEMENT].as_str();
+                    items.insert(name.into(), label == Some("warn"));
                 } else {
                     items.remove(name.as_str());
                 }
@@ -292,10 +295,10 @@ impl Cache {
         (inner.classes.state == State::Synced).then(|| classes.collect())
     }
 
-    /// Whether refusals are warnings in a namespace.
+    /// Whether refusals are warnings in a namespace; `None` where it does not say.
     #[must_use]
-    pub fn is_lenient(&self, namespace: &str) -> bool {
-        self.lock().lenient.items.contains_key(namespace)
+    pub fn is_lenient(&self, namespace: &str) -> Option<bool> {
+        self.lock().lenient.items.get(namespace).copied()
     }
 
     /// Remembers an OpsRequest that is let in, until a watch tells of it.

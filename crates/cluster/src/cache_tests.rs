@@ -136,6 +136,9 @@ fn classes_and_lenient_namespaces() {
         cache.tell(Topic::Classes, &event, at(0));
     }
     assert_eq!(cache.classes().unwrap()["fast"], ClassFact { expands: true, default: true });
-    cache.tell(Topic::Lenient, &Event::Apply(&json!({"metadata": {"name": "demo"}})), at(0));
-    assert!(cache.is_lenient("demo") && !cache.is_lenient("prod"));
+    for (name, label) in [("demo", "warn"), ("prod", "enforce")] {
+        let namespace = json!({"metadata": {"name": name, "labels": {ENFORCEMENT: label}}});
+        cache.tell(Topic::Lenient, &Event::Apply(&namespace), at(0));
+    }
+    assert_eq!(["demo", "prod", "other"].map(|n| cache.is_lenient(n)), [Some(true), Some(false), None]);
 }

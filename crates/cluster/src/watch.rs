@@ -36,8 +36,8 @@ const PAGE: u32 = 100;
 /// How many values of one object are kept.
 const MOST_VALUES: u32 = 20_000;
 
-/// The namespaces whose refusals are warnings.
-const LENIENT: &str = "dbscale.dev/enforcement=warn";
+/// The namespaces that say whether refusals are warnings there, by the label [`dbscale_core::policy::ENFORCEMENT`].
+const LENIENT: &str = "dbscale.dev/enforcement in (enforce,warn)";
 
 /// The claims and workloads of KubeDB's databases. Source: KubeDB's base labels, which its workloads select claims by.
 const KUBEDBS: &str = "app.kubernetes.io/managed-by=kubedb.com";
@@ -288,8 +288,8 @@ struct Operations;
 struct Classes;
 
 shape!(
-    /// Of a namespace its name.
-    Names, "/metadata/name"
+    /// Of a namespace how it is held to the rules.
+    Names, "/metadata/labels/dbscale.dev~1enforcement"
 );
 shape!(
     /// Of a record its status, and whose it is.

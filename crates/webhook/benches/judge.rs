@@ -51,7 +51,12 @@ fn judge() -> Judge {
     Judge {
         cache,
         cluster,
-        options: Options { direct_edits: Severity::Warn, lookup_failure: Severity::Deny, operators },
+        options: Options {
+            direct_edits: Severity::Warn,
+            lookup_failure: Severity::Deny,
+            enforcement: Severity::Deny,
+            operators,
+        },
     }
 }
 

@@ -46,6 +46,9 @@ pub struct Args {
     /// What happens to a request when the API server cannot be asked about the present
     #[arg(long, default_value = "deny")]
     pub lookup_failure: Taken,
+    /// How namespaces without the label dbscale.dev/enforcement are held to the rules
+    #[arg(long, default_value = "enforce")]
+    pub enforcement: Enforcement,
     /// KubeDB's own accounts, whose writes are no direct edits; a * at the end stands for any rest
     #[arg(long, value_delimiter = ',', default_value = "system:serviceaccount:kubedb:kubedb-*", value_name = "NAMES")]
     pub kubedb_users: Vec<String>,
@@ -80,6 +83,24 @@ impl From<Taken> for Severity {
         match taken {
             Taken::Warn => Self::Warn,
             Taken::Deny => Self::Deny,
+        }
+    }
+}
+
+/// How namespaces are held to the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Enforcement {
+    /// What is wrong is refused.
+    Enforce,
+    /// What is wrong is let in with a warning.
+    Warn,
+}
+
+impl From<Enforcement> for Severity {
+    fn from(enforcement: Enforcement) -> Self {
+        match enforcement {
+            Enforcement::Enforce => Self::Deny,
+            Enforcement::Warn => Self::Warn,
         }
     }
 }

@@ -117,7 +117,7 @@ impl App {
         tokio::time::timeout(self.limits.arrival, arrive).await.map_err(late)?
     }
 
-    /// Counts, and writes one line where it refuses.
+    /// Counts, and writes one line where it refuses, or would.
     fn tell(&self, review: &Review<'_>, verdict: &Verdict, began: Instant) {
         let engine = review.known.map_or("other", |known| known.engine.name.as_str());
         let operation = match review.operation {
@@ -133,8 +133,9 @@ impl App {
         };
         let reviewed = Reviewed { engine, operation, verdict: outcome };
         self.metrics.count(reviewed, &verdict.findings, began.elapsed());
-        if verdict.refuses() {
-            let rules: Vec<&str> = verdict.findings.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect();
+        let refusing = verdict.findings.iter().filter(|f| f.refuses()).map(|f| f.rule);
+        let rules: Vec<&str> = refusing.chain(verdict.spared.iter().copied()).map(|rule| rule.0).collect();
+        if !rules.is_empty() {
             tracing::info!(
                 rule = rules.join(","),
                 engine,
@@ -144,7 +145,8 @@ impl App {
                 uid = %review.uid,
                 user = %review.user,
                 dry_run = review.dry_run,
-                "refused"
+                "{}",
+                if verdict.refuses() { "refused" } else { "let in with a warning" }
             );
         }
     }

@@ -34,6 +34,8 @@ pub struct Options {
     pub direct_edits: Severity,
     /// How it is taken that a fact cannot be looked up.
     pub lookup_failure: Severity,
+    /// How namespaces are held to the rules that do not say it themselves: whether refusals are refusals, or warnings.
+    pub enforcement: Severity,
     /// KubeDB's own accounts and dbscale's controller.
     pub operators: Users,
 }
@@ -53,6 +55,8 @@ pub struct Judge {
 pub struct Verdict {
     /// Whether anything was there to judge.
     pub judged: bool,
+    /// The rules by which it would be refused where they are enforced; empty where they are.
+    pub spared: Vec<RuleId>,
     /// What the rules say.
     pub findings: Vec<Finding>,
 }
@@ -80,12 +84,18 @@ impl Judge {
         } else {
             asked.judge(&asked.told)
         };
-        if refuses(&findings) && self.cache.is_lenient(&review.namespace) {
-            for finding in &mut findings {
+        let lenient = || match self.cache.is_lenient(&review.namespace) {
+            Some(says) => says,
+            None => self.options.enforcement == Severity::Warn,
+        };
+        let mut spared = Vec::new();
+        if refuses(&findings) && lenient() {
+            for finding in findings.iter_mut().filter(|finding| finding.refuses()) {
                 finding.severity = Severity::Warn;
+                spared.push(finding.rule);
             }
         }
-        Verdict { judged: true, findings }
+        Verdict { judged: true, spared, findings }
     }
 
     /// An OpsRequest that is to be created.

@@ -265,9 +265,24 @@ async fn a_database_that_is_created_is_held_to_the_floors(
     assert_eq!(world.calls(), 0);
 }
 
+#[rstest]
 #[tokio::test]
-async fn in_a_lenient_namespace_refusals_are_warnings() {
-    let world = World::new().known(&[database()], &[]);
-    world.tell(Topic::Lenient, &[json!({"metadata": {"name": "demo"}})]);
-    assert_eq!(world.ids(&create(&horizontal("ask", 0))).await, ["replicas/minimum?"]);
+async fn in_a_lenient_namespace_refusals_are_warnings(
+    #[values(None, Some("warn"), Some("enforce"))] label: Option<&str>,
+    #[values(Severity::Deny, Severity::Warn)] enforcement: Severity,
+) {
+    let mut world = World::new().known(&[database()], &[]);
+    world.judge.options.enforcement = enforcement;
+    if let Some(label) = label {
+        let labels = json!({"dbscale.dev/enforcement": label});
+        world.tell(Topic::Lenient, &[json!({"metadata": {"name": "demo", "labels": labels}})]);
+    }
+    let lenient = label.map_or(enforcement == Severity::Warn, |label| label == "warn");
+    let ids = world.ids(&create(&horizontal("ask", 0))).await;
+    assert_eq!(ids, [if lenient { "replicas/minimum?" } else { "replicas/minimum" }]);
+    let spared = world.ask(&create(&horizontal("ask", 0))).await.spared;
+    assert_eq!(
+        spared.iter().map(|rule| rule.0).collect::<Vec<_>>(),
+        if lenient { vec!["replicas/minimum"] } else { vec![] }
+    );
 }

@@ -78,6 +78,7 @@ pub async fn run(args: Args) -> Result<()> {
     let options = Options {
         direct_edits: args.direct_edits.into(),
         lookup_failure: args.lookup_failure.into(),
+        enforcement: args.enforcement.into(),
         operators: Users::new(users),
     };
     let app = App::new(Judge { cache, cluster, options }, metrics, handler::Limits::default());

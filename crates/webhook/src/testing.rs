@@ -49,7 +49,8 @@ impl World {
         let cluster =
             Cluster::new(kube::Client::new(service, "demo"), "https://test".to_owned(), Duration::from_millis(300));
         let operators = Users::new(["system:serviceaccount:kubedb:kubedb-*".to_owned()]);
-        let options = Options { direct_edits: Severity::Warn, lookup_failure: Severity::Deny, operators };
+        let (direct_edits, lookup_failure, enforcement) = (Severity::Warn, Severity::Deny, Severity::Deny);
+        let options = Options { direct_edits, lookup_failure, enforcement, operators };
         let world = Self { judge: Judge { cache: Arc::default(), cluster, options }, objects, calls };
         world.serve(OPERATIONS, json!({"items": []}));
         world

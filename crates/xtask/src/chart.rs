@@ -23,8 +23,10 @@ struct Template {
     condition: &'static str,
     /// Files of `manifests/`; a folder stands for all of its files but the kustomization.
     sources: &'static [&'static str],
-    /// What is put in place of what.
+    /// What is put in place of what, which is there once.
     edits: Vec<(String, String)>,
+    /// The same for what is there several times.
+    everywhere: Vec<(String, String)>,
 }
 
 /// Every file of the chart that is made, by its path in the repository.
@@ -50,54 +52,65 @@ fn about() -> String {
 
 fn templates() -> Vec<Template> {
     vec![
-        Template { name: "crds.yaml", condition: "", sources: &["crds"], edits: Vec::new() },
+        Template { name: "crds.yaml", condition: "", sources: &["crds"], edits: Vec::new(), everywhere: Vec::new() },
         Template {
             name: "webhook.yaml",
             condition: ".Values.webhook.enabled",
             sources: &["base/rbac-webhook.yaml", "base/webhook-service.yaml", "base/webhook-deployment.yaml"],
             edits: [certificates(), program("webhook")].concat(),
+            everywhere: Vec::new(),
         },
         Template {
             name: "webhook-certificates.yaml",
             condition: "and .Values.webhook.enabled (not .Values.certManager.enabled)",
             sources: &["base/webhook-certificates.yaml"],
             edits: Vec::new(),
+            everywhere: Vec::new(),
         },
         Template {
             name: "webhook-configuration.yaml",
             condition: ".Values.webhook.enabled",
             sources: &["base/webhook-configuration.yaml"],
             edits: asked(),
+            everywhere: vec![(
+                "    failurePolicy: Fail\n".to_owned(),
+                "    failurePolicy: {{ ternary \"Ignore\" \"Fail\" (eq .Values.enforcement \"warn\") }}\n".to_owned(),
+            )],
         },
         Template {
             name: "cert-manager.yaml",
             condition: "and .Values.webhook.enabled .Values.certManager.enabled",
             sources: &["components/cert-manager/certificate.yaml"],
             edits: Vec::new(),
+            everywhere: Vec::new(),
         },
         Template {
             name: "controller.yaml",
             condition: ".Values.controller.enabled",
             sources: &["base/controller"],
             edits: program("controller"),
+            everywhere: Vec::new(),
         },
         Template {
             name: "policies.yaml",
             condition: ".Values.policies.enabled",
             sources: &["base/policies"],
             edits: Vec::new(),
+            everywhere: bindings(),
         },
         Template {
             name: "network-policies.yaml",
             condition: ".Values.networkPolicies.enabled",
             sources: &["base/networkpolicy.yaml"],
             edits: Vec::new(),
+            everywhere: Vec::new(),
         },
         Template {
             name: "monitoring.yaml",
             condition: ".Values.monitoring.enabled",
             sources: &["components/monitoring"],
             edits: Vec::new(),
+            everywhere: Vec::new(),
         },
     ]
 }
@@ -138,6 +151,7 @@ fn program(name: &str) -> Vec<(String, String)> {
 fn certificates() -> Vec<(String, String)> {
     let when = |text: &str| format!("{{{{- if .Values.certManager.enabled }}}}\n{text}");
     let own = "            - --self-managed-certs\n";
+    let warn = "            {{- if eq .Values.enforcement \"warn\" }}\n            - --enforcement=warn\n            {{- end }}\n";
     let files = "            - --tls-cert=/certificates/tls.crt\n            - --tls-key=/certificates/tls.key\n";
     let mounts =
         "          volumeMounts:\n            - { name: certificates, mountPath: /certificates, readOnly: true }\n";
@@ -145,12 +159,32 @@ fn certificates() -> Vec<(String, String)> {
         "      volumes:\n        - name: certificates\n          secret: { secretName: dbscale-webhook-tls }\n";
     let (ports, spread) = ("          ports:\n", "      topologySpreadConstraints:\n");
     [
-        (own, format!("            {}            {{{{- else }}}}\n{own}            {{{{- end }}}}\n", when(files))),
+        (
+            own,
+            format!("            {}            {{{{- else }}}}\n{own}            {{{{- end }}}}\n{warn}", when(files)),
+        ),
         (ports, format!("          {}          {{{{- end }}}}\n{ports}", when(mounts))),
         (spread, format!("      {}      {{{{- end }}}}\n{spread}", when(volumes))),
     ]
     .map(|(find, put)| (find.to_owned(), put))
     .into()
+}
+
+/// Which namespaces are held by refusals and which by warnings, as `components/warn-only` has it.
+fn bindings() -> Vec<(String, String)> {
+    let selector = |operator: &str, values: &[&str]| {
+        format!("        operator: {operator}\n        values:\n        - {}\n", values.join("\n        - "))
+    };
+    let either = |enforced: String, warned: String| {
+        let put = format!(
+            "        {{{{- if eq .Values.enforcement \"warn\" }}}}\n{warned}        {{{{- else }}}}\n{enforced}        {{{{- end }}}}\n"
+        );
+        (enforced, put)
+    };
+    vec![
+        either(selector("NotIn", &["warn", "\"off\""]), selector("In", &["enforce"])),
+        either(selector("In", &["warn"]), selector("NotIn", &["enforce", "\"off\""])),
+    ]
 }
 
 /// With cert-manager its injector is asked, and the rules stand in the chart.
@@ -198,6 +232,10 @@ impl Template {
         for (find, put) in &self.edits {
             ensure!(text.matches(find.as_str()).count() == 1, "{}: this is not there once:\n{find}", self.name);
             text = text.replacen(find.as_str(), put, 1);
+        }
+        for (find, put) in &self.everywhere {
+            ensure!(text.contains(find.as_str()), "{}: this is not there:\n{find}", self.name);
+            text = text.replace(find.as_str(), put);
         }
         if self.condition.is_empty() {
             return Ok(format!("{HEAD}{text}"));

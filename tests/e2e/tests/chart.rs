@@ -45,6 +45,7 @@ fn objects(yaml: &str) -> BTreeMap<String, Value> {
 #[rstest]
 #[case::default("default", &[])]
 #[case::cert_manager("cert-manager", &["--set", "certManager.enabled=true"])]
+#[case::warn_only("warn-only", &["--set", "enforcement=warn"])]
 #[case::monitoring("monitoring", &["--set", "monitoring.enabled=true"])]
 fn the_chart_renders_what_kustomize_does(#[case] overlay: &str, #[case] values: &[&str]) {
     let world = World::new("chart");
@@ -103,6 +104,7 @@ fn values_change_what_they_say() {
 #[case::namespace("elsewhere", &[], "dbscale runs in the namespace dbscale-system")]
 #[case::unknown_value("dbscale-system", &["--set", "replica=3"], "replica")]
 #[case::no_replica("dbscale-system", &["--set", "webhook.replicas=0"], "replicas")]
+#[case::enforcement("dbscale-system", &["--set", "enforcement=off"], "enforcement")]
 #[case::registry("dbscale-system", &["--set", "registry=registry.example"], "registry")]
 fn wrong_values_are_told(#[case] namespace: &str, #[case] values: &[&str], #[case] words: &str) {
     let Some(output) = rendered(namespace, values) else { return };
