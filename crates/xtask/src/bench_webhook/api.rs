@@ -108,16 +108,17 @@ async fn answer(State(shown): State<Arc<Shown>>, uri: Uri) -> Response {
     let query: Vec<(&str, &str)> =
         uri.query().unwrap_or_default().split('&').filter_map(|q| q.split_once('=')).collect();
     let value = |name: &str| query.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
-    let way: Vec<&str> = uri.path().split('/').skip(2).collect();
+    let way: Vec<&str> = uri.path().split('/').skip(1).collect();
     match way.as_slice() {
-        [group, version] => json_of(resources(group, version).to_string()),
+        ["apis", group, version] => json_of(resources(group, version).to_string()),
+        // Nothing is registered for the webhook.
+        ["apis", "admissionregistration.k8s.io", ..] | [] => not_found(),
         [.., plural] if value("watch").is_some() => watch(&shown, plural),
         [.., "mongodbs", name] => shown.one(name),
         [.., plural] => {
             let number = |name: &str| value(name).and_then(|text| text.parse().ok());
             json_of(shown.list(plural, number("continue").unwrap_or(0), number("limit").unwrap_or(usize::MAX)))
         }
-        [] => not_found(),
     }
 }
 

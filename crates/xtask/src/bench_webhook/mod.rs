@@ -100,7 +100,8 @@ impl Bench {
         let mut command = Command::new(&self.webhook);
         command.arg(format!("--listen={address}")).arg(format!("--probes={probes}"));
         command.arg("--tls-cert").arg(self.folder.join("tls.crt")).arg("--tls-key").arg(self.folder.join("tls.key"));
-        Ok((Server::start(command.arg("--kubeconfig").arg(&api.kubeconfig), address)?, probes))
+        let command = command.arg("--kubeconfig").arg(&api.kubeconfig);
+        Ok((Server::start(command, address, &self.folder.join("webhook.log"))?, probes))
     }
 
     /// The null server and that on controller-runtime, once they answer.
@@ -110,7 +111,9 @@ impl Bench {
         null.arg(address.to_string()).arg(self.folder.join("tls.crt")).arg(self.folder.join("tls.key"));
         let mut go = Command::new(&self.go);
         go.arg(format!("--port={}", at.port())).arg("--certificates").arg(&self.folder);
-        let servers = [Server::start(&mut null, address)?, Server::start(&mut go, at)?];
+        let [null, go] = [(null, address, "null.log"), (go, at, "go.log")]
+            .map(|(mut command, address, log)| Server::start(&mut command, address, &self.folder.join(log)));
+        let servers = [null?, go?];
         let request = load::request(&reviews::create("db-0", 5));
         for server in &servers {
             until(|| async { self.client.ask(server.address, &request).await.is_ok() }).await?;
@@ -257,7 +260,9 @@ async fn until<F: Future<Output = bool>>(holds: impl Fn() -> F) -> Result<()> {
     let began = Instant::now();
     while !holds().await {
         if began.elapsed() > READY_WITHIN {
-            bail!("a server is not ready, or does not know what it should, after {READY_WITHIN:?}");
+            bail!(
+                "a server is not ready, or does not know what it should, after {READY_WITHIN:?}; see target/bench-webhook/*.log"
+            );
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

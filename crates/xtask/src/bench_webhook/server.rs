@@ -1,7 +1,8 @@
 //! A server that is measured: a process, what it has had of the processors, and what it holds in memory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -32,9 +33,10 @@ pub async fn plain(address: SocketAddr, path: &str) -> Result<String> {
 }
 
 impl Server {
-    /// Starts a program that will answer at `address`. Only what goes wrong is shown of its log.
-    pub fn start(command: &mut Command, address: SocketAddr) -> Result<Self> {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    /// Starts a program that will answer at `address`, with its log in a file.
+    pub fn start(command: &mut Command, address: SocketAddr, log: &Path) -> Result<Self> {
+        let file = File::create(log).with_context(|| format!("could not write {}", log.display()))?;
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(file).spawn();
         Ok(Self { child: child.with_context(|| format!("could not start {command:?}"))?, address })
     }
 
