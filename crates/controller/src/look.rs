@@ -6,7 +6,6 @@ use dbscale_cluster::{ApiFailure, Call, Cluster};
 use dbscale_core::database::Database;
 use dbscale_core::effect::{self, PodFact, There};
 use dbscale_core::facts::ClaimFact;
-use dbscale_core::ownership::INSTANCE_LABEL;
 use dbscale_core::record::{Look, Request};
 use serde_json::Value;
 
@@ -20,9 +19,8 @@ pub async fn pods(cluster: &Cluster, database: &Database, view: &View) -> Result
     if view.sets.is_empty() {
         return Ok(None);
     }
-    let instances = effect::instances(database, &view.object).join(",");
     let path = format!("/api/v1/namespaces/{}/pods", database.namespace);
-    let pods = cluster.list(&path, Some(&format!("{INSTANCE_LABEL} in ({instances})"))).await?;
+    let pods = cluster.list(&path, Some(&effect::selector(database, &view.object))).await?;
     Ok(Some(effect::pods_of(database, &view.object, &pods)))
 }
 

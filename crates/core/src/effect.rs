@@ -56,6 +56,12 @@ pub fn instances(database: &Database, object: &Value) -> Vec<String> {
     all
 }
 
+/// The label selector of everything that KubeDB makes for a database.
+#[must_use]
+pub fn selector(database: &Database, object: &Value) -> String {
+    format!("{INSTANCE_LABEL} in ({})", instances(database, object).join(","))
+}
+
 /// The pods that belong to the database, with their components. One whose component cannot be told is left out.
 #[must_use]
 pub fn pods_of(database: &Database, object: &Value, pods: &[impl Borrow<Value>]) -> Vec<PodFact> {
@@ -140,21 +146,28 @@ pub fn missing(change: &Change, there: &There<'_>) -> Vec<String> {
 
 /// Whether the component has as many pods as both counts together ask for.
 fn members(view: &ComponentView, wishes: &[&Wish], there: &There<'_>) -> Option<String> {
-    let pods = there.pods?;
-    if view.component.pods.as_ref()?.sets.is_empty() {
-        return None; // nobody has written down how its workloads are called
-    }
-    let mut replicas = view.replicas()?;
-    let mut shards = view.shards().unwrap_or(1);
+    let (mut replicas, mut shards) = (view.replicas(), view.shards());
     for wish in wishes.iter().filter(|w| w.component == view.key && w.item == view.item) {
         match wish.what {
-            What::Replicas(n) => replicas = n,
-            What::Shards(n) => shards = n,
+            What::Replicas(n) => replicas = Some(n),
+            What::Shards(n) => shards = Some(n),
             What::Resources(_) | What::Storage(_) => {}
         }
     }
+    count_differs(view, (replicas, shards), there.pods?)
+}
+
+/// Whether the component has another number of pods than its members and shards make; a sentence.
+pub(crate) fn count_differs(
+    view: &ComponentView,
+    (replicas, shards): (Option<i64>, Option<i64>),
+    pods: &[PodFact],
+) -> Option<String> {
+    if view.component.pods.as_ref()?.sets.is_empty() {
+        return None; // nobody has written down how its workloads are called
+    }
     let places = i64::try_from(view.places.len()).unwrap_or(1);
-    let wanted = replicas * shards * if view.item.is_some() { 1 } else { places };
+    let wanted = replicas? * shards.unwrap_or(1) * if view.item.is_some() { 1 } else { places };
     let has = i64::try_from(of_view(pods, view).count()).unwrap_or(i64::MAX);
     (has != wanted).then(|| format!("{} has {has} of {wanted} pods", view.name()))
 }

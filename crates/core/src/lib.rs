@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod change;
 pub mod claims;
 pub mod database;
+pub mod drift;
 pub mod effect;
 pub mod entries;
 pub mod facts;

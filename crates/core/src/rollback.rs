@@ -11,7 +11,8 @@ use crate::change::{Change, HORIZONTAL, VERTICAL, VOLUME};
 use crate::database::{ComponentView, Database};
 use crate::effect::{PodFact, There, missing};
 use crate::plan::{MANAGED_BY, MAX_NAME, REQUEST_ID, hash};
-use crate::record::{Request, Rollback, RollbackState};
+use crate::quantity::Quantity;
+use crate::record::{Past, Request, Rollback, RollbackState};
 
 /// The annotation, and its value, by which an OpsRequest asks to go back when it fails.
 pub const ROLLBACK: (&str, &str) = ("dbscale.dev/rollback", "on-failure");
@@ -105,10 +106,18 @@ pub fn next(
 /// Why there is none, in words.
 pub fn inverse(database: &Database, failed: &Request) -> Result<Value, String> {
     let before: Value = failed.before.as_deref().and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+    back(database, &failed.ops_type, &before)
+}
+
+/// The spec that asks for noted values of one component again; `before` is in the form of [`crate::plan::BEFORE`].
+///
+/// # Errors
+/// Why there is none, in words.
+pub fn back(database: &Database, ops_type: &str, before: &Value) -> Result<Value, String> {
     let component = before.get("component").and_then(Value::as_str).unwrap_or_default();
     let view = database.component(component).ok_or_else(|| format!("the database has no component {component}"))?;
     let mut spec = json!({});
-    if *failed.ops_type == *VERTICAL.ops_type {
+    if ops_type == VERTICAL.ops_type {
         let resources = ResourceSet::of(before.get("resources"));
         let ask = view.component.resources.as_ref().and_then(|r| r.ask.as_ref()).filter(|_| !resources.is_empty());
         let ask = ask.ok_or("it had no resources of its own before")?;
@@ -120,8 +129,36 @@ pub fn inverse(database: &Database, failed: &Request) -> Result<Value, String> {
             return Err("the numbers from before were not noted".to_owned());
         }
     }
-    spec["type"] = json!(failed.ops_type);
+    spec["type"] = json!(ops_type);
     Ok(spec)
+}
+
+/// What an operation of the history had found, in the form of [`crate::plan::BEFORE`]: where its OpsRequest is gone, or was
+/// not made by dbscale. What it did not change of a container's resources is as it is now.
+///
+/// # Errors
+/// Why it cannot be told, in words.
+pub fn noted(database: &Database, past: &Past) -> Result<Value, String> {
+    let component =
+        past.changes.first().map(|c| c.component.as_str()).ok_or("the values from before were not noted")?;
+    if past.changes.iter().any(|c| c.component != component) {
+        return Err("it changed several components, and an OpsRequest goes back from one".to_owned());
+    }
+    let mut before = json!({"component": component});
+    let mut resources = database.component(component).and_then(ComponentView::resources).cloned().unwrap_or_default();
+    for change in &past.changes {
+        let value = change.before.as_deref().ok_or("the values from before were not noted")?;
+        match value.parse::<Quantity>() {
+            Ok(amount) if ["cpu", "memory"].contains(&change.field.as_str()) => {
+                resources = resources.with(&change.field, amount);
+            }
+            _ => before[change.field.as_str()] = value.parse::<i64>().map_or_else(|_| json!(value), |n| json!(n)),
+        }
+    }
+    if past.ops_type == VERTICAL.ops_type {
+        before["resources"] = resources.to_json();
+    }
+    Ok(before)
 }
 
 fn count(view: &ComponentView, count: Option<&Count>, before: Option<&Value>, spec: &mut Value) {
@@ -159,6 +196,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
+    use crate::record::Delta;
 
     fn database(phase: &str) -> Database {
         let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
@@ -261,6 +299,27 @@ mod tests {
         assert_eq!(object["spec"]["apply"], apply);
         assert_eq!(object["metadata"]["annotations"]["dbscale.dev/rollback-of"], "r");
         assert_eq!(object["metadata"]["name"], planned.name.as_str());
+    }
+
+    #[rstest]
+    #[case::numbers("HorizontalScaling", &[("replicas", Some("3"))], Ok(json!({"component": "replicaSet", "replicas": 3})))]
+    #[case::amounts("VerticalScaling", &[("memory", Some("2Gi"))], Ok(json!({"component": "replicaSet",
+        "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}}})))]
+    #[case::nothing_noted("HorizontalScaling", &[("replicas", None)], Err("the values from before were not noted"))]
+    #[case::no_change("Restart", &[], Err("the values from before were not noted"))]
+    fn a_history_tells_what_was_before(
+        #[case] ops_type: &str,
+        #[case] changes: &[(&str, Option<&str>)],
+        #[case] wanted: Result<Value, &str>,
+    ) {
+        let changes = changes.iter().map(|(field, before)| Delta {
+            component: "replicaSet".to_owned(),
+            field: (*field).to_owned(),
+            before: before.map(str::to_owned),
+            after: "5".to_owned(),
+        });
+        let past = Past { ops_type: ops_type.to_owned(), changes: changes.collect(), ..Past::default() };
+        assert_eq!(noted(&database("Ready"), &past), wanted.map_err(str::to_owned));
     }
 
     #[test]

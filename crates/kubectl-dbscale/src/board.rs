@@ -10,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
 use crate::output::{GREEN, RED};
+use crate::times::elapsed;
 
 /// How many cells the bar has.
 const CELLS: usize = 10;
@@ -143,16 +144,6 @@ fn bar(progress: Progress) -> String {
     "█".repeat(full) + &"░".repeat(CELLS - full)
 }
 
-/// `40s`, `1m12s`, `2h5m`. A clock that is behind the server's has seen nothing yet.
-fn elapsed(seconds: i64) -> String {
-    let seconds = seconds.max(0);
-    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
-        (0, 0, s) => format!("{s}s"),
-        (0, m, s) => format!("{m}m{s}s"),
-        (h, m, _) => format!("{h}h{m}m"),
-    }
-}
-
 fn width() -> usize {
     usize::from(Term::stderr().size().1)
 }
@@ -166,15 +157,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case::seconds(40, "40s")]
-    #[case::minutes(72, "1m12s")]
-    #[case::hours(7500, "2h5m")]
-    #[case::a_clock_behind(-3, "0s")]
-    fn elapsed_times(#[case] seconds: i64, #[case] told: &str) {
-        assert_eq!(elapsed(seconds), told);
-    }
 
     #[rstest]
     #[case::some(2, 3, "██████░░░░")]

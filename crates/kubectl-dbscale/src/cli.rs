@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod args;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,10 +9,15 @@ use std::time::Duration;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use dbscale_cluster::Cluster;
 
+use crate::cli::args::{HorizontalArgs, PlanArgs, SetArgs, StorageArgs, VerticalArgs};
 use crate::commands::cancel::CancelArgs;
 use crate::commands::cleanup::CleanupArgs;
 use crate::commands::completion::CompletionArgs;
+use crate::commands::describe::DescribeArgs;
+use crate::commands::history::HistoryArgs;
 use crate::commands::lint::LintArgs;
+use crate::commands::retry::RetryArgs;
+use crate::commands::rollback::RollbackArgs;
 use crate::commands::wait::WaitArgs;
 use crate::help;
 use crate::status::StatusArgs;
@@ -153,6 +160,9 @@ pub enum Output {
     /// Text for people; a form of `lint`, and what every other command does without a form.
     #[value(skip)]
     Text,
+    /// One JSON object a line; a form of `history`.
+    #[value(skip)]
+    Ndjson,
     /// GitHub's workflow commands; a form of `lint`.
     #[value(skip)]
     Github,
@@ -209,11 +219,31 @@ pub enum Command {
     /// How databases stand, and what is under way
     #[command(after_help = "Examples:\n  kubectl dbscale status\n  kubectl dbscale status -A -l tier=gold -w")]
     Status(StatusArgs),
+    /// Everything about one database on one page
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale describe mongodb/my-db\n  kubectl dbscale describe postgres/crm -n shop -o json"
+    )]
+    Describe(DescribeArgs),
+    /// What was done to a database, and how it ended
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale history mongodb/my-db --since 168h\n  kubectl dbscale history postgres/crm -o ndjson"
+    )]
+    History(HistoryArgs),
     /// Follow operations to their end
     #[command(
         after_help = "Examples:\n  kubectl dbscale wait my-db-scale-1763937600\n  kubectl dbscale wait mongodb/my-db --for phase=Progressing --timeout 2m"
     )]
     Wait(WaitArgs),
+    /// Go back to the values from before an operation
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale rollback mongodb/my-db --plan\n  kubectl dbscale rollback mongodb/my-db --to my-db-scale-1763937600 --wait"
+    )]
+    Rollback(RollbackArgs),
+    /// Send an OpsRequest again, under a new name
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale retry mongodb/my-db\n  kubectl dbscale retry my-db-scale-1763937600 --apply Always --wait"
+    )]
+    Retry(RetryArgs),
     /// Take back operations that have not begun
     #[command(
         after_help = "Examples:\n  kubectl dbscale cancel my-db-scale-1763937600\n  kubectl dbscale cancel mongodb/my-db --dry-run=client"
@@ -263,157 +293,6 @@ pub enum Command {
     /// The version of this program
     #[command(after_help = "Examples:\n  kubectl dbscale version\n  kubectl dbscale version -o json")]
     Version,
-}
-
-/// What every change has.
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "How it is done")]
-pub struct ChangeArgs {
-    /// Databases: mongodb/my-db, mg/my-db, "mongodb my-db"; an engine alone with -l or -A
-    #[arg(required = true, value_name = "TARGET", help_heading = "Arguments")]
-    pub targets: Vec<String>,
-    /// The component to change, where a database has several
-    #[arg(long)]
-    pub component: Option<String>,
-    /// Start when the database is Ready, or whatever its state
-    #[arg(long, value_name = "IfReady|Always", value_parser = ["IfReady", "Always"], hide_possible_values = true)]
-    pub apply: Option<String>,
-    /// How long KubeDB may take for a step (5m)
-    #[arg(long, value_parser = values::duration_text, value_name = "DURATION")]
-    pub timeout: Option<String>,
-    /// How often KubeDB tries a failed step again
-    #[arg(long, value_name = "N")]
-    pub max_retries: Option<i64>,
-    /// The OpsRequest's name, in place of a made one
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Follow the operations to their end
-    #[arg(long)]
-    pub wait: bool,
-    /// How long to follow
-    #[arg(long, value_parser = values::duration, default_value = "10m", value_name = "DURATION")]
-    pub wait_timeout: Duration,
-    /// How many databases to change at a time
-    #[arg(long, default_value_t = 16, value_name = "N", value_parser = values::at_least_one)]
-    pub parallel: usize,
-    /// Begin no more databases after so many failures
-    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
-    pub max_failures: Option<usize>,
-}
-
-/// CPU and memory.
-#[derive(Debug, Clone, Default, Args)]
-pub struct SizeArgs {
-    /// A size class, such as db.t3.medium
-    #[arg(long, value_name = "CLASS", conflicts_with_all = ["cpu", "memory"])]
-    pub size: Option<String>,
-    /// CPU, request and limit alike
-    #[arg(long, value_name = "QUANTITY", allow_hyphen_values = true)]
-    pub cpu: Option<String>,
-    /// Memory, request and limit alike
-    #[arg(long, value_name = "QUANTITY", allow_hyphen_values = true)]
-    pub memory: Option<String>,
-    /// A file with more size classes
-    #[arg(long, value_name = "FILE")]
-    pub sizes: Option<PathBuf>,
-}
-
-/// Members and shards.
-#[derive(Debug, Clone, Default, Args)]
-pub struct CountArgs {
-    /// Members (per shard, where there are shards)
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::count)]
-    pub replicas: Option<i64>,
-    /// Shards
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = values::count)]
-    pub shards: Option<i64>,
-}
-
-/// `vertical`
-#[derive(Debug, Args)]
-pub struct VerticalArgs {
-    #[command(flatten)]
-    pub size: SizeArgs,
-    /// Restart the pods, or resize them in place
-    #[arg(long, value_name = "Restart|InPlace", value_parser = ["Restart", "InPlace"], hide_possible_values = true)]
-    pub mode: Option<String>,
-    #[command(flatten)]
-    pub change: ChangeArgs,
-}
-
-/// `horizontal`
-#[derive(Debug, Args)]
-pub struct HorizontalArgs {
-    #[command(flatten)]
-    pub count: CountArgs,
-    #[command(flatten)]
-    pub change: ChangeArgs,
-}
-
-/// `storage`
-#[derive(Debug, Args)]
-pub struct StorageArgs {
-    /// The size of each volume
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
-    pub to: String,
-    /// Patch the database and its claims, or ask KubeDB's VolumeExpansion
-    #[arg(long, value_enum, default_value = "patch", value_name = "patch|ops-request", hide_possible_values = true)]
-    pub via: Via,
-    /// How KubeDB's VolumeExpansion grows volumes
-    #[arg(long, value_name = "Online|Offline", value_parser = ["Online", "Offline"], hide_possible_values = true)]
-    pub mode: Option<String>,
-    #[command(flatten)]
-    pub change: ChangeArgs,
-}
-
-/// `set` and `plan`
-#[derive(Debug, Args)]
-pub struct SetArgs {
-    #[command(flatten)]
-    pub count: CountArgs,
-    #[command(flatten)]
-    pub size: SizeArgs,
-    /// The size of each volume
-    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
-    pub storage: Option<String>,
-    /// One request for members and size, or two
-    #[arg(long, value_enum, default_value = "auto", value_name = "auto|single|separate", hide_possible_values = true)]
-    pub combined: Combined,
-    /// Make the second request when the first has begun
-    #[arg(long)]
-    pub ordered: bool,
-    #[command(flatten)]
-    pub change: ChangeArgs,
-}
-
-/// `plan`
-#[derive(Debug, Args)]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub set: SetArgs,
-    /// Exit with 0 where nothing is to do, with 1 where there are steps
-    #[arg(long)]
-    pub exit_code: bool,
-}
-
-/// How storage grows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Via {
-    /// A patch of the database and its claims.
-    Patch,
-    /// KubeDB's VolumeExpansion.
-    OpsRequest,
-}
-
-/// How a combined wish is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Combined {
-    /// Ask the server whether one request will do; two where it will not.
-    Auto,
-    /// One request, and a refusal is reported.
-    Single,
-    /// Two requests.
-    Separate,
 }
 
 #[cfg(test)]

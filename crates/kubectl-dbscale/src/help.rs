@@ -7,8 +7,8 @@ use clap::Command;
 /// The groups.
 const GROUPS: [(&str, &[&str]); 6] = [
     ("Scale", &["vertical", "horizontal", "storage", "set"]),
-    ("Follow", &["status", "wait"]),
-    ("Undo", &["cancel", "cleanup"]),
+    ("Follow", &["status", "describe", "history", "wait"]),
+    ("Undo", &["rollback", "retry", "cancel", "cleanup"]),
     ("Check", &["plan", "lint"]),
     ("Operate", &["webhook"]),
     ("Reference", &["engines", "sizes", "explain", "completion", "version"]),

@@ -11,13 +11,16 @@ mod output;
 mod run;
 mod status;
 mod target;
+mod times;
 mod values;
 mod webhook;
 
 use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
-use crate::commands::{cancel, change, cleanup, completion as scripts, lint, plan, reference, wait};
+use crate::commands::{
+    cancel, change, cleanup, completion as scripts, describe, history, lint, plan, reference, retry, rollback, wait,
+};
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
 
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
             return ExitCode::from(with_cluster(&cli));
         }
         Command::Status(args) => block_on(status::run(args, &cli.global)),
+        Command::History(args) => block_on(history::run(args, &cli.global)),
+        Command::Describe(args) => block_on(describe::run(args, &cli.global)),
+        Command::Rollback(args) => block_on(rollback::run(args, &cli.global)),
+        Command::Retry(args) => block_on(retry::run(args, &cli.global)),
         Command::Cancel(args) => block_on(cancel::run(args, &cli.global)),
         Command::Cleanup(args) => block_on(cleanup::run(args, &cli.global)),
         Command::Wait(args) => block_on(wait::run(args, &cli.global)),

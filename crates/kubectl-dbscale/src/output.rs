@@ -66,7 +66,7 @@ pub fn machine(output: Output, value: &Value) {
             let text = serde_saphyr::to_string(value).unwrap_or_else(|_| value.to_string());
             data!("{}", text.trim_end());
         }
-        Output::Json | Output::Name | Output::Wide | Output::Text | Output::Github => {
+        Output::Json | Output::Name | Output::Wide | Output::Text | Output::Ndjson | Output::Github => {
             data!("{}", serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()));
         }
     }

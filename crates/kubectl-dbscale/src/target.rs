@@ -99,6 +99,17 @@ pub fn parse(words: &[String], selected: Option<&str>) -> Result<Vec<Target>, St
     Ok(once)
 }
 
+/// Reads one database that is named.
+///
+/// # Errors
+/// As [`parse`], or that it is not one.
+pub fn one(words: &[String]) -> Result<Target, String> {
+    match parse(words, None)?.as_slice() {
+        [only] => Ok(only.clone()),
+        several => Err(format!("name one database; these are {}", several.len())),
+    }
+}
+
 fn named(engine: &'static Engine, name: &str, word: &str) -> Result<Target, String> {
     Ok(Target { engine, name: Some(checked(name, word)?) })
 }

@@ -200,6 +200,33 @@ pub fn without_times(text: &str) -> String {
     lines.collect()
 }
 
+/// The text with its columns two blanks apart, `TIME` for what a clock has written, and `N` for the seconds in names that
+/// dbscale makes: what two runs of one command have in common.
+#[must_use]
+pub fn settled(text: &str) -> String {
+    let is_time = |cell: &str| {
+        let parts = cell.split_inclusive(|c: char| c.is_ascii_lowercase());
+        let part = |p: &str| {
+            p.len() > 1 && p.ends_with(['d', 'h', 'm', 's']) && p[..p.len() - 1].bytes().all(|b| b.is_ascii_digit())
+        };
+        !cell.is_empty() && parts.clone().all(part)
+    };
+    let word = |word: &str| {
+        let Some((before, rest)) = word.split_once("-scale-1") else { return word.to_owned() };
+        let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        format!("{before}-scale-N{after}")
+    };
+    let cell = |cell: &str| {
+        if is_time(cell) { "TIME".to_owned() } else { cell.split(' ').map(word).collect::<Vec<_>>().join(" ") }
+    };
+    let line = |line: &str| {
+        let indent = if line.starts_with("  ") { "  " } else { "" };
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        format!("{indent}{}\n", cells.map(cell).collect::<Vec<_>>().join("  "))
+    };
+    text.lines().map(line).collect()
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         // Its end takes seconds, and nobody waits for it.

@@ -4,6 +4,7 @@
 
 mod name;
 mod request;
+mod resend;
 mod select;
 mod storage;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 pub(crate) use name::hash;
 pub use name::{MAX_NAME, request_name};
+pub use resend::{changed_since, resend};
 pub use select::{Candidate, Choice};
 
 use crate::change::{Change, HORIZONTAL, VERTICAL, VOLUME};
@@ -35,6 +37,8 @@ pub const REQUESTED_BY: &str = "dbscale.dev/requested-by";
 pub const SIZE: &str = "dbscale.dev/size";
 /// The annotation that keeps the values before the change, as JSON.
 pub const BEFORE: &str = "dbscale.dev/before";
+/// The annotation that names the OpsRequest that this one sends again.
+pub const RETRY_OF: &str = "dbscale.dev/retry-of";
 /// The annotation that allows a database to ask for exactly this smaller size after a failed expansion.
 pub const REVERT_TO: &str = "dbscale.dev/revert-to";
 

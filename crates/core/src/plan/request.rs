@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::resend::present_values;
 use super::{BEFORE, Intent, MANAGED_BY, PlanError, REQUEST_ID, REQUESTED_BY, RequestStep, SIZE, Stamp, request_name};
 use crate::amount::ResourceSet;
 use crate::catalog::{Count, OPS_GROUP, OPS_VERSION};
@@ -130,7 +131,6 @@ fn build(
         None => request_name(&database.name, stamp.unix_seconds + offset),
     };
     spec["type"] = json!(stanza.ops_type);
-    spec[engine.reference.as_str()] = json!({"name": database.name});
     if let Some(apply) = &intent.apply {
         spec["apply"] = json!(apply);
     }
@@ -141,14 +141,47 @@ fn build(
         spec["maxRetries"] = json!(retries);
     }
     before["component"] = json!(view.name());
-    let mut annotations = json!({
-        REQUEST_ID: format!("{}-{}", stamp.request_id, index + 1),
-        BEFORE: before.to_string(),
-    });
+    let mut annotations = marks(stamp, index);
+    annotations[BEFORE] = json!(before.to_string());
+    let object = object(database, &name, spec, &annotations);
+    let change = Change::of_request(engine, &object, Some(database));
+    RequestStep { ops_type: stanza.ops_type, object, change }
+}
+
+/// An OpsRequest with a spec that is there already; its values from before are noted as those of any other.
+pub(super) fn whole(
+    database: &Database,
+    ops_type: &'static str,
+    spec: Value,
+    more: &[(&str, &str)],
+    stamp: &Stamp,
+) -> RequestStep {
+    let name = stamp.name.clone().unwrap_or_else(|| request_name(&database.name, stamp.unix_seconds));
+    let mut annotations = marks(stamp, 0);
+    for (key, value) in more {
+        annotations[*key] = json!(value);
+    }
+    let mut object = object(database, &name, spec, &annotations);
+    let change = Change::of_request(database.engine, &object, Some(database));
+    if let Some(before) = present_values(database, &change, ops_type) {
+        object["metadata"]["annotations"][BEFORE] = json!(before.to_string());
+    }
+    RequestStep { ops_type, object, change }
+}
+
+/// The annotations by which a request is recognised, and who asked.
+fn marks(stamp: &Stamp, index: usize) -> Value {
+    let mut annotations = json!({REQUEST_ID: format!("{}-{}", stamp.request_id, index + 1)});
     if let Some(user) = &stamp.requested_by {
         annotations[REQUESTED_BY] = json!(user);
     }
-    let object = json!({
+    annotations
+}
+
+fn object(database: &Database, name: &str, mut spec: Value, annotations: &Value) -> Value {
+    let engine = database.engine;
+    spec[engine.reference.as_str()] = json!({"name": database.name});
+    json!({
         "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"),
         "kind": engine.ops_kind(),
         "metadata": {
@@ -158,9 +191,7 @@ fn build(
             "annotations": annotations,
         },
         "spec": spec,
-    });
-    let change = Change::of_request(engine, &object, Some(database));
-    RequestStep { ops_type: stanza.ops_type, object, change }
+    })
 }
 
 /// Brings an annotation of `from` into `object`; two JSON objects become one.

@@ -94,7 +94,8 @@ fn of_past(history: &[Past]) -> (State, String, String) {
 }
 
 /// `replicas 3 → 5`, with the component where there are several.
-fn words(changes: &[Delta]) -> String {
+#[must_use]
+pub fn words(changes: &[Delta]) -> String {
     let several = changes.iter().any(|c| c.component != changes[0].component);
     let each = changes.iter().map(|c| {
         let component = if several { format!("{} ", c.component) } else { String::new() };

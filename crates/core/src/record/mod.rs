@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+pub use judge::words;
 pub use observe::{Look, Notice, Observation, Present, Settings, Told, observe};
 pub use request::Request;
 

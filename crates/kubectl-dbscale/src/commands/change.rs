@@ -13,7 +13,8 @@ use serde_json::json;
 
 use super::reference::read_sizes;
 use crate::board::Board;
-use crate::cli::{ChangeArgs, Combined, Command, CountArgs, DryRun, Global, Output, SetArgs, SizeArgs, Via};
+use crate::cli::args::{ChangeArgs, Combined, CountArgs, FollowArgs, SetArgs, SizeArgs, Via};
+use crate::cli::{Command, DryRun, Global, Output};
 use crate::outcome::{Failure, Outcome};
 use crate::output::{self, data};
 use crate::run::failure::{self, usage};
@@ -69,17 +70,7 @@ pub fn wanted(command: &Command, global: &Global) -> Result<Option<Wanted>, Fail
         }
         Command::Set(args) => set(args, global)?,
         Command::Plan(args) => set(&args.set, global)?,
-        Command::Lint(_)
-        | Command::Status(_)
-        | Command::Cancel(_)
-        | Command::Cleanup(_)
-        | Command::Wait(_)
-        | Command::Webhook(_)
-        | Command::Engines { .. }
-        | Command::Sizes { .. }
-        | Command::Explain { .. }
-        | Command::Completion(_)
-        | Command::Version => return Ok(None),
+        _ => return Ok(None),
     };
     Ok(Some(wanted))
 }
@@ -128,22 +119,29 @@ fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted,
     intent.apply.clone_from(&args.apply);
     intent.timeout.clone_from(&args.timeout);
     intent.max_retries = args.max_retries;
-    let job = Job {
+    let (parallel, max_failures, name) = (args.parallel, args.max_failures, args.name.clone());
+    let job = Job { parallel, max_failures, name, ..plain_job(intent, &args.follow, global) };
+    Ok(Wanted { job, targets })
+}
+
+/// The job of a command that says no more than whether to follow.
+#[must_use]
+pub fn plain_job(intent: Intent, follow: &FollowArgs, global: &Global) -> Job {
+    Job {
         intent,
         dry_run: global.dry_run,
         combined: Combined::Auto,
         ordered: false,
-        wait: args.wait,
-        patience: args.wait_timeout,
+        wait: follow.wait,
+        patience: follow.wait_timeout,
         stop: Stop::never(),
         board: Board::of_stderr(),
-        parallel: args.parallel,
-        max_failures: args.max_failures,
-        name: args.name.clone(),
+        parallel: 1,
+        max_failures: None,
+        name: None,
         field_manager: global.field_manager.clone(),
         impersonate: global.impersonate.clone(),
-    };
-    Ok(Wanted { job, targets })
+    }
 }
 
 /// Connects as the flags say.
@@ -183,7 +181,7 @@ pub async fn look(
 }
 
 /// Runs a changing command to its exit code.
-pub async fn run(mut wanted: Wanted, global: &Global) -> u8 {
+pub async fn run(wanted: Wanted, global: &Global) -> u8 {
     let ready = async {
         let cluster = cluster(global).await?;
         let (subjects, user) = look(&cluster, &wanted, global).await?;
@@ -211,9 +209,27 @@ pub async fn run(mut wanted: Wanted, global: &Global) -> u8 {
         }
     };
     let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
+    let job = wanted.job.clone();
+    let make = |subject: &Subject, index: usize| {
+        let stamp = run::stamp(&job, user.clone(), index);
+        run::plan_for(subject, &job, &stamp).map(|plan| (plan, stamp))
+    };
+    send(&cluster, wanted.job, subjects, &make, single, global).await
+}
+
+/// Carries out the plan that `make` has for each subject, and tells what came of it; the exit code. `single`: one database
+/// was named.
+pub async fn send(
+    cluster: &Cluster,
+    mut job: Job,
+    subjects: Vec<Subject>,
+    make: &run::Make<'_>,
+    single: bool,
+    global: &Global,
+) -> u8 {
     let text = !matches!(global.output, Some(Output::Json | Output::Yaml | Output::Name));
     let told = Cell::new(false);
-    let board = wanted.job.board.clone();
+    let board = job.board.clone();
     let tell = |stage: Stage, outcome: &Outcome| match stage {
         Stage::Asked if text && single => {
             told.set(true);
@@ -223,8 +239,8 @@ pub async fn run(mut wanted: Wanted, global: &Global) -> u8 {
         Stage::Asked | Stage::Ended => {}
     };
     // From here on something may be written: an interrupt no longer ends the program in the middle.
-    wanted.job.stop = Stop::on_interrupt(wanted.job.board.clone());
-    let outcomes = run::run(&cluster, &wanted.job, subjects, user, &tell).await;
+    job.stop = Stop::on_interrupt(job.board.clone());
+    let outcomes = run::run(cluster, &job, subjects, make, &tell).await;
     answer(&outcomes, single, told.get(), global);
     outcomes.iter().map(Outcome::exit_code).max().unwrap_or(0)
 }

@@ -1,12 +1,10 @@
 //! `cleanup`: deletes finished OpsRequests that need not stay, as the controller does by itself.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use anstream::eprintln;
 use clap::Args;
-use dbscale_cluster::{Cluster, Kind};
-use dbscale_core::record::{self, GROUP, PLURAL, Request, Status, VERSION};
+use dbscale_core::record::{self, Request, Status};
 use dbscale_core::retention::{self, Policy};
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +13,7 @@ use crate::cli::{DryRun, Global};
 use crate::outcome::Failure;
 use crate::run::failure::{self, usage};
 use crate::run::find::Found;
-use crate::run::remove;
+use crate::run::{records, remove};
 use crate::status::survey::{self, Seen};
 use crate::{output, target, values};
 
@@ -33,9 +31,6 @@ pub struct CleanupArgs {
     pub older_than: Option<Duration>,
 }
 
-/// Records by namespace and name.
-type Records = HashMap<(String, String), Status>;
-
 /// Takes away what need not stay; answers the exit code.
 ///
 /// # Errors
@@ -49,7 +44,7 @@ pub async fn run(args: &CleanupArgs, global: &Global) -> Result<u8, Failure> {
     let namespace = global.namespace_in(&cluster);
     let survey = survey::databases(&cluster, &targets, namespace, global.selector.as_deref()).await?;
     survey.warnings.iter().for_each(|warning| output::warning(warning));
-    let records = records(&cluster, namespace).await?;
+    let records = records::all(&cluster, namespace).await.map_err(|failure| failure::of_any_api(&failure))?;
     let age = args.older_than.map(|age| SignedDuration::try_from(age).unwrap_or(SignedDuration::MAX));
     let policy = Policy { keep: args.keep, age, ..Policy::default() };
     let (mut old, mut unrecorded) = (Vec::new(), 0);
@@ -96,22 +91,4 @@ fn superfluous(seen: Seen, recorded: Option<&Status>, policy: &Policy) -> Vec<Fo
     let uids: Vec<Box<str>> = old.iter().map(|request| request.uid.clone()).collect();
     requests.retain(|(request, _)| uids.contains(&request.uid));
     requests.into_iter().map(|(_, found)| found).collect()
-}
-
-/// The records that a controller keeps; none where there is no controller.
-async fn records(cluster: &Cluster, namespace: Option<&str>) -> Result<Records, Failure> {
-    let place = namespace.map(|n| format!("/namespaces/{n}")).unwrap_or_default();
-    let path = format!("/apis/{GROUP}/{VERSION}{place}/{PLURAL}");
-    let list = match cluster.list(&path, None).await {
-        Err(failure) if failure.kind == Kind::NotInstalled => Vec::new(),
-        list => list.map_err(|failure| failure::of_any_api(&failure))?,
-    };
-    let read = |object: serde_json::Value| {
-        let text = |at| object.pointer(at).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-        let key = (text("/metadata/namespace"), text("/metadata/name"));
-        // One that cannot be read holds nothing, so that nothing is deleted that it should hold.
-        let status = object.get("status").cloned().map(serde_json::from_value).and_then(Result::ok);
-        (key, status.unwrap_or_default())
-    };
-    Ok(list.into_iter().map(read).collect())
 }

@@ -8,7 +8,8 @@ use dbscale_core::plan::{Plan, RequestStep, SIZE, Stamp, Step, request_name};
 use serde_json::{Value, json};
 
 use super::{Job, Subject, failure, storage};
-use crate::cli::{Combined, DryRun};
+use crate::cli::DryRun;
+use crate::cli::args::Combined;
 use crate::outcome::{Failure, Operation, Outcome};
 
 /// How often a taken name is tried with the next second.

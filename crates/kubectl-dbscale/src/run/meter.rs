@@ -7,7 +7,6 @@ use dbscale_core::claims;
 use dbscale_core::database::Database;
 use dbscale_core::effect;
 use dbscale_core::facts::Facts;
-use dbscale_core::ownership::INSTANCE_LABEL;
 use dbscale_core::progress::{self, Progress};
 use serde_json::Value;
 
@@ -63,7 +62,7 @@ impl Meter {
         let change = Change::of_request(self.engine, request, Some(database));
         let resource = if of_claims { "persistentvolumeclaims" } else { "pods" };
         let path = format!("/api/v1/namespaces/{}/{resource}", self.namespace);
-        let found = cluster.list(&path, Some(&selector(database, object))).await?;
+        let found = cluster.list(&path, Some(&effect::selector(database, object))).await?;
         if !of_claims {
             return Ok(progress::of(&change, database, object, &found, &[]));
         }
@@ -79,10 +78,4 @@ impl Meter {
             if of_claims { cluster.workloads(database.set_kind(), self.namespace.as_str()).await? } else { Vec::new() };
         Ok(Before { object, database, sets })
     }
-}
-
-/// The label selector of everything that KubeDB makes for a database.
-fn selector(database: &Database, object: &Value) -> String {
-    let instances = effect::instances(database, object);
-    format!("{INSTANCE_LABEL} in ({})", instances.join(","))
 }

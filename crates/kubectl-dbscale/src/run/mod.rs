@@ -1,11 +1,13 @@
 //! Runs a change: what is there, the plan, the writes, and the end of the operations.
 
+pub mod dossier;
 pub(crate) mod execute;
 pub mod failure;
 pub mod find;
 pub mod goal;
 mod meter;
 mod present;
+pub mod records;
 pub mod remove;
 mod stop;
 mod storage;
@@ -16,14 +18,15 @@ use std::time::{Duration, Instant};
 use dbscale_cluster::Cluster;
 use dbscale_cluster::apply::Write;
 use dbscale_core::catalog::Engine;
-use dbscale_core::change::HORIZONTAL;
+use dbscale_core::change::{HORIZONTAL, What};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, plan};
 use futures::stream::{self, StreamExt as _};
 
 use crate::board::Board;
-use crate::cli::{Combined, DryRun};
+use crate::cli::DryRun;
+use crate::cli::args::Combined;
 use crate::outcome::{Failure, Outcome};
 use crate::target::Target;
 
@@ -141,6 +144,9 @@ pub fn plan_for(subject: &Subject, job: &Job, stamp: &Stamp) -> Result<Plan, Fai
     }
 }
 
+/// Makes the plan for a subject, the so many-th of a command, with the stamp of its objects.
+pub type Make<'m> = dyn Fn(&Subject, usize) -> Result<(Plan, Stamp), Failure> + 'm;
+
 /// How far a target has come when it is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -155,13 +161,12 @@ pub async fn run(
     cluster: &Cluster,
     job: &Job,
     subjects: Vec<Subject>,
-    user: Option<String>,
+    make: &Make<'_>,
     tell: &dyn Fn(Stage, &Outcome),
 ) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     let mut failures = 0;
     let begun = std::cell::Cell::new(true);
-    let user = &user;
     let begun_ref = &begun;
     let mut running = stream::iter(subjects.into_iter().enumerate())
         .map(|(index, subject)| async move {
@@ -171,7 +176,7 @@ pub async fn run(
                 outcome.failure = Some(interrupted.unwrap_or_else(failure::not_begun));
                 return outcome;
             }
-            let outcome = one(cluster, job, subject, user.clone(), index, tell).await;
+            let outcome = one(cluster, job, subject, make, index, tell).await;
             execute::log_failure(job, &outcome);
             outcome
         })
@@ -203,16 +208,15 @@ async fn one(
     cluster: &Cluster,
     job: &Job,
     mut subject: Subject,
-    user: Option<String>,
+    make: &Make<'_>,
     index: usize,
     tell: &dyn Fn(Stage, &Outcome),
 ) -> Outcome {
     // Warnings of the API server are of this target alone.
     let cluster = &cluster.separate();
     let mut outcome = subject.outcome();
-    let stamp = stamp(job, user, index);
-    let plan = match plan_for(&subject, job, &stamp) {
-        Ok(plan) => plan,
+    let (plan, stamp) = match make(&subject, index) {
+        Ok(planned) => planned,
         Err(failure) => {
             outcome.failure = Some(failure);
             return outcome;
@@ -263,4 +267,25 @@ async fn late_growth(cluster: &Cluster, job: &Job, subject: &mut Subject, plan: 
         }
         Err(failure) => outcome.failure = Some(failure),
     }
+}
+
+/// The values of a plan that is made already, as the answer tells them.
+#[must_use]
+pub fn intent_of(plan: &Plan) -> Intent {
+    let mut intent = Intent::default();
+    for step in &plan.steps {
+        let change = match step {
+            Step::Request(step) => &step.change,
+            Step::Patch(step) => &step.change,
+        };
+        for wish in &change.wishes {
+            match &wish.what {
+                What::Replicas(n) => intent.replicas = Some(*n),
+                What::Shards(n) => intent.shards = Some(*n),
+                What::Storage(size) => intent.storage = size.quantity(),
+                What::Resources(set) => (intent.cpu, intent.memory) = (set.size("cpu"), set.size("memory")),
+            }
+        }
+    }
+    intent
 }

@@ -67,7 +67,7 @@ pub(super) async fn subjects(
         });
     }
     if job.intent.storage.is_some() || job.intent.replicas.is_some() || job.intent.shards.is_some() {
-        surroundings(cluster, job, &mut subjects).await;
+        surroundings(cluster, job.intent.storage.is_some(), job.parallel, &mut subjects).await;
     }
     Ok(subjects)
 }
@@ -118,9 +118,8 @@ pub(super) async fn operations_of(cluster: &Cluster, subject: &Subject) -> Resul
 }
 
 /// Workloads, claims and classes: one list a kind and namespace, however many databases are meant. What may not be read
-/// is not known, and the answer says so.
-pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [Subject]) {
-    let storage = job.intent.storage.is_some();
+/// is not known, and the answer says so. Claims and classes only with `storage`.
+pub(super) async fn surroundings(cluster: &Cluster, storage: bool, parallel: usize, subjects: &mut [Subject]) {
     let classes = if storage { Some(cluster.storage_classes().await) } else { None };
     let places: HashSet<(SetKind, String)> =
         subjects.iter().filter_map(|s| Some((s.database()?.set_kind(), s.namespace.clone()))).collect();
@@ -130,7 +129,7 @@ pub(super) async fn surroundings(cluster: &Cluster, job: &Job, subjects: &mut [S
             let lists = join(cluster.workloads(kind, namespace.as_str()), claims).await;
             ((kind, namespace), lists)
         })
-        .buffer_unordered(job.parallel.max(1))
+        .buffer_unordered(parallel.max(1))
         .collect()
         .await;
     for subject in subjects {

@@ -116,7 +116,7 @@ pub(super) async fn grow_late(
     component: &str,
     size: Quantity,
 ) -> Result<Vec<String>, Failure> {
-    present::surroundings(cluster, job, std::slice::from_mut(subject)).await;
+    present::surroundings(cluster, true, 1, std::slice::from_mut(subject)).await;
     let smaller = subject.facts.claims.iter().filter(|c| c.component == component && c.requested < size);
     let claims: Vec<String> = smaller.map(|c| c.name.clone()).collect();
     match grow(cluster, job, subject, &claims, size).await {

@@ -1,8 +1,8 @@
 //! `status`: how databases stand, and what is under way.
 
 pub mod survey;
-mod text;
-mod view;
+pub mod text;
+pub mod view;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::view::{Part, Status};
 use crate::output::{self, GREEN, RED, YELLOW};
+use crate::times::age;
 
 /// What is shown.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +68,9 @@ fn cell(part: Option<&Part>, of: impl Fn(&Part) -> Option<String>) -> String {
     part.map_or_else(String::new, |part| of(part).unwrap_or_else(|| "-".to_owned()))
 }
 
-fn size(part: &Part) -> Option<String> {
+/// The size class, else CPU / memory; and what is wanted.
+#[must_use]
+pub fn size(part: &Part) -> Option<String> {
     let text = |class: Option<&String>, cpu: Option<&String>, memory: Option<&String>| {
         class.cloned().or_else(|| Some(format!("{} / {}", cpu?, memory?))).or_else(|| cpu.or(memory).cloned())
     };
@@ -78,7 +81,8 @@ fn size(part: &Part) -> Option<String> {
 }
 
 /// `3`, `3 → 5`; `2×3` for two shards of three.
-fn replicas(part: &Part) -> Option<String> {
+#[must_use]
+pub fn replicas(part: &Part) -> Option<String> {
     let number = |n: Option<i64>| n.map(|n| n.to_string());
     let text = |shards: Option<String>, replicas: Option<String>| match (shards, replicas) {
         (Some(shards), Some(replicas)) => Some(format!("{shards}×{replicas}")),
@@ -91,7 +95,8 @@ fn replicas(part: &Part) -> Option<String> {
 }
 
 /// What volumes have, and what is asked for where that differs.
-fn storage(part: &Part) -> Option<String> {
+#[must_use]
+pub fn storage(part: &Part) -> Option<String> {
     let now = part.storage_real.clone().or_else(|| part.storage.clone());
     arrow(now, part.wanted.get("storage").cloned().or_else(|| part.storage.clone()))
 }
@@ -105,16 +110,7 @@ fn arrow(now: Option<String>, then: Option<String>) -> Option<String> {
 
 /// The operations in the form in which `wait` tells them, and what else goes on.
 fn beneath(status: &Status, columns: Columns) -> Vec<String> {
-    let mut lines = Vec::new();
-    for op in &status.operations {
-        let told = match op.verdict {
-            "running" => op.step.clone().unwrap_or_default(),
-            _ if columns.wide => op.message.clone(),
-            word => word.replace('_', " "), // which one it is about stands in the lines beside it
-        };
-        let cells = [&op.ops_request_name, &op.ops_type, op.phase, &told, &age(&op.created, columns.now)];
-        lines.push(cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  "));
-    }
+    let mut lines = operations(status, columns);
     for part in &status.components {
         if let Some(volumes) = part.volumes.filter(|v| v.done < v.all) {
             let of = if status.components.len() > 1 { format!("{}: ", part.component) } else { String::new() };
@@ -125,6 +121,22 @@ fn beneath(status: &Status, columns: Columns) -> Vec<String> {
     if let Some(failed) = &status.last_failure {
         let line = format!("{}  {}  {RED}Failed{RED:#}", failed.ops_request_name, failed.ops_type);
         lines.push(format!("{line}  {}", failed.message).trim_end().to_owned());
+    }
+    lines
+}
+
+/// The active operations, a line each.
+#[must_use]
+pub fn operations(status: &Status, columns: Columns) -> Vec<String> {
+    let mut lines = Vec::new();
+    for op in &status.operations {
+        let told = match op.verdict {
+            "running" => op.step.clone().unwrap_or_default(),
+            _ if columns.wide => op.message.clone(),
+            word => word.replace('_', " "), // which one it is about stands in the lines beside it
+        };
+        let cells = [&op.ops_request_name, &op.ops_type, op.phase, &told, &age(&op.created, columns.now)];
+        lines.push(cells.into_iter().filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join("  "));
     }
     lines
 }
@@ -152,35 +164,11 @@ fn or_dash(text: &str) -> String {
     if text.is_empty() { "-".to_owned() } else { text.to_owned() }
 }
 
-/// As kubectl tells ages: `40s`, `5m`, `3h`, `12d`.
-fn age(created: &str, now: Timestamp) -> String {
-    let Ok(created) = created.parse::<Timestamp>() else { return "-".to_owned() };
-    // A clock that is behind the server's has seen nothing yet.
-    let seconds = (now.as_second() - created.as_second()).max(0);
-    match seconds {
-        0..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86400),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
     use super::*;
-
-    #[rstest]
-    #[case::seconds("2026-01-01T00:00:00Z", "40s")]
-    #[case::minutes("2025-12-31T23:00:40Z", "60m")]
-    #[case::hours("2025-12-31T00:00:40Z", "24h")]
-    #[case::days("2025-12-20T00:00:40Z", "12d")]
-    #[case::ahead("2026-01-01T00:01:00Z", "0s")]
-    #[case::none("", "-")]
-    fn ages(#[case] created: &str, #[case] told: &str) {
-        assert_eq!(age(created, "2026-01-01T00:00:40Z".parse().unwrap()), told);
-    }
 
     #[rstest]
     #[case::one_number(None, Some(3), &[], Some("3"))]

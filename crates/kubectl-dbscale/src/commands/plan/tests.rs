@@ -1,8 +1,10 @@
 use clap::Parser as _;
 use dbscale_core::catalog::Catalog;
 use dbscale_core::facts::{ClaimFact, ClassFact, Facts, Known};
+use dbscale_core::plan::Step;
 use rstest::rstest;
 
+use super::screen::{Row, consequence, machine, resource, rows};
 use super::*;
 use crate::cli::{Cli, Command};
 
@@ -72,7 +74,7 @@ fn the_difference(#[case] flags: &str, #[case] wanted: &[&str]) {
         let note = if r.note.is_empty() { String::new() } else { format!(" ({})", r.note) };
         format!("{} {} → {}{note}", r.field, r.before, r.after)
     };
-    assert_eq!(rows(&plan, &args).iter().map(text).collect::<Vec<_>>(), wanted);
+    assert_eq!(rows(&plan, args.set.size.size.as_deref()).iter().map(text).collect::<Vec<_>>(), wanted);
 }
 
 #[rstest]
