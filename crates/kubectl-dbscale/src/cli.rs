@@ -10,6 +10,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use dbscale_cluster::Cluster;
 
 use crate::cli::args::{HorizontalArgs, PlanArgs, SetArgs, StorageArgs, VerticalArgs};
+use crate::commands::apply::ApplyArgs;
 use crate::commands::cancel::CancelArgs;
 use crate::commands::cleanup::CleanupArgs;
 use crate::commands::completion::CompletionArgs;
@@ -213,9 +214,14 @@ pub enum Command {
     Storage(StorageArgs),
     /// Show what `set` would do, and change nothing
     #[command(
-        after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --exit-code"
+        after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --size db.t3.large\n  kubectl dbscale plan postgres/crm --storage 100Gi --out crm.json"
     )]
     Plan(PlanArgs),
+    /// Carry out a plan that `plan --out` has written
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale plan mongodb/my-db --replicas 5 --out bigger.json\n  kubectl dbscale apply bigger.json --wait"
+    )]
+    Apply(ApplyArgs),
     /// How databases stand, and what is under way
     #[command(after_help = "Examples:\n  kubectl dbscale status\n  kubectl dbscale status -A -l tier=gold -w")]
     Status(StatusArgs),

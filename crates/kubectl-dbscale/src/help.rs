@@ -6,7 +6,7 @@ use clap::Command;
 
 /// The groups.
 const GROUPS: [(&str, &[&str]); 6] = [
-    ("Scale", &["vertical", "horizontal", "storage", "set"]),
+    ("Scale", &["vertical", "horizontal", "storage", "set", "apply"]),
     ("Follow", &["status", "describe", "history", "wait"]),
     ("Undo", &["rollback", "retry", "cancel", "cleanup"]),
     ("Check", &["plan", "lint"]),

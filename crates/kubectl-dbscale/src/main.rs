@@ -19,7 +19,8 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    cancel, change, cleanup, completion as scripts, describe, history, lint, plan, reference, retry, rollback, wait,
+    apply, cancel, change, cleanup, completion as scripts, describe, history, lint, plan, reference, retry, rollback,
+    wait,
 };
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             return ExitCode::from(with_cluster(&cli));
         }
         Command::Status(args) => block_on(status::run(args, &cli.global)),
+        Command::Apply(args) => block_on(apply::run(args, &cli.global)),
         Command::History(args) => block_on(history::run(args, &cli.global)),
         Command::Describe(args) => block_on(describe::run(args, &cli.global)),
         Command::Rollback(args) => block_on(rollback::run(args, &cli.global)),

@@ -42,9 +42,9 @@ TIME  first  memory 256Mi → 512Mi  Successful  -
     let lines = world.dbscale(&["history", "mg/db", "-o", "ndjson"]).stdout;
     let names: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((names.len(), &names[1]["name"]), (2, &json!("first")));
-    let none = world.dbscale(&["history", "mg/db", "--since", "0s"]);
+    let empty = world.dbscale(&["history", "mg/db", "--since", "0s"]);
     let wanted = format!("{note}No operation of mongodb/db has ended within that time.\n");
-    assert_eq!((none.code, none.stdout.as_str(), none.stderr), (0, "", wanted));
+    assert_eq!((empty.code, empty.stdout.as_str(), empty.stderr), (0, "", wanted));
     let coloured = World::command(&["dbscale", "history", "mg/db", "-n", &world.namespace])
         .env("CLICOLOR_FORCE", "1")
         .output()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use crate::values;
 
@@ -156,6 +157,9 @@ pub struct PlanArgs {
     /// Exit with 0 where nothing is to do, with 1 where there are steps
     #[arg(long)]
     pub exit_code: bool,
+    /// Write the plan, with all that it rests on, for `apply`
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// How storage grows.
@@ -168,9 +172,11 @@ pub enum Via {
 }
 
 /// How a combined wish is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Combined {
     /// Ask the server whether one request will do; two where it will not.
+    #[default]
     Auto,
     /// One request, and a refusal is reported.
     Single,

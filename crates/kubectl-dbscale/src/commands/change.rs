@@ -283,7 +283,10 @@ fn answer(outcomes: &[Outcome], single: bool, told: bool, global: &Global) {
 }
 
 /// Asks before several databases are changed.
-fn confirm(subjects: &[Subject], global: &Global) -> Result<(), Failure> {
+///
+/// # Errors
+/// Where nobody confirms it.
+pub fn confirm(subjects: &[Subject], global: &Global) -> Result<(), Failure> {
     let names: Vec<String> = subjects.iter().map(|s| format!("{}/{}", s.namespace, s.name)).collect();
     confirmed(&names, "databases", ["Change", "changed"], global)
 }

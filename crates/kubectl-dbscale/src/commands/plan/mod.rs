@@ -1,5 +1,6 @@
 //! `plan`: what `set` would do, and nothing is changed.
 
+pub mod file;
 pub mod screen;
 
 use std::fmt::Write as _;
@@ -16,6 +17,7 @@ use crate::cli::{Global, Output};
 use crate::outcome::Failure;
 use crate::output::{self, data};
 use crate::run::{self, Subject, failure};
+use file::PlanFile;
 
 /// The exit code where there are steps, with `--exit-code`.
 const STEPS: u8 = 1;
@@ -38,12 +40,14 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
     };
     let single = subjects.len() == 1 && wanted.targets.iter().all(|t| t.name.is_some());
     let (mut worst, mut steps, mut values) = (0, 0, Vec::new());
+    let mut file = PlanFile::new(&wanted.job);
     for (index, subject) in subjects.iter().enumerate() {
         let stamp = run::stamp(&wanted.job, user.clone(), index);
         subject.warnings.iter().for_each(|w| output::warning(w));
         match planned(subject, &wanted, &stamp) {
             Ok(plan) => {
                 steps += plan.steps.len();
+                file.add(subject, &plan, &stamp);
                 match (global.output, subject.database()) {
                     (Some(Output::Json | Output::Yaml), _) => values.push(screen::machine(subject, &plan)),
                     (Some(Output::Name), _) => {
@@ -79,6 +83,12 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
             several => output::machine(form, &json!({"results": several})),
         }
     }
+    if let (Some(out), 0) = (&args.out, worst)
+        && let Err(failure) = file.write(out)
+    {
+        output::failed("", &failure);
+        return code(failure.exit_code);
+    }
     match (worst, args.exit_code) {
         (0, true) if steps > 0 => STEPS,
         (0, _) => 0,
@@ -100,13 +110,25 @@ fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> 
     if plan.steps.is_empty() {
         return String::new();
     }
-    let mut text = format!(" Do it: kubectl dbscale set {} -n {}", database.target(), database.namespace);
     let set = &args.set;
     let path = |path: Option<&PathBuf>| path.map(|p| p.display().to_string());
-    let flags = [
+    let connection = [
         ("context", global.context.clone()),
         ("kubeconfig", path(global.kubeconfig.as_ref())),
         ("as", global.impersonate.clone()),
+    ];
+    let add = |text: &mut String, flag: &str, value: &str| {
+        let _ = write!(text, " --{flag} {}", quoted(value));
+    };
+    if let Some(out) = path(args.out.as_ref()) {
+        let mut text = format!(" Do it: kubectl dbscale apply {}", quoted(&out));
+        for (flag, value) in connection.iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?))) {
+            add(&mut text, flag, value);
+        }
+        return text;
+    }
+    let mut text = format!(" Do it: kubectl dbscale set {} -n {}", database.target(), database.namespace);
+    let flags = [
         ("component", set.change.component.clone()),
         ("shards", set.count.shards.map(|n| n.to_string())),
         ("replicas", set.count.replicas.map(|n| n.to_string())),
@@ -121,8 +143,8 @@ fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> 
         ("name", set.change.name.clone()),
         ("combined", set.combined.to_possible_value().map(|v| v.get_name().to_owned()).filter(|v| v != "auto")),
     ];
-    for (flag, value) in flags.into_iter().filter_map(|(flag, value)| Some((flag, value?))) {
-        let _ = write!(text, " --{flag} {}", quoted(&value));
+    for (flag, value) in connection.into_iter().chain(flags).filter_map(|(flag, value)| Some((flag, value?))) {
+        add(&mut text, flag, &value);
     }
     if set.ordered {
         text.push_str(" --ordered");
