@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
+use crate::installed::{VERSION, VERSION_MARK};
 
 /// Where the controller keeps its Lease: namespace and name. The plugin looks there for a live controller.
 pub const CONTROLLER: (&str, &str) = ("dbscale-system", "dbscale-controller");
@@ -178,10 +179,12 @@ impl Lease {
         let held = spec["holderIdentity"] == self.identity.as_str();
         let transitions = spec["leaseTransitions"].as_i64().unwrap_or(0);
         let taken_over = !held && spec.is_object();
+        let mut metadata = lease["metadata"].clone();
+        metadata["annotations"][VERSION_MARK] = json!(VERSION);
         json!({
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
-            "metadata": lease["metadata"],
+            "metadata": metadata,
             "spec": {
                 "holderIdentity": self.identity,
                 "leaseDurationSeconds": self.terms.duration.as_secs(),
@@ -196,6 +199,14 @@ impl Lease {
         let holder = self.seen.as_ref().and_then(|s| s.lease.pointer("/spec/holderIdentity")?.as_str());
         holder.filter(|h| !h.is_empty()).unwrap_or("somebody else").to_owned()
     }
+}
+
+/// Whether a lease has a holder that renewed it within its duration, by the clock here: for whoever only wants to know.
+#[must_use]
+pub fn is_live(lease: &Value, now: Timestamp) -> bool {
+    let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).and_then(|t| t.parse::<Timestamp>().ok());
+    let seconds = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(0);
+    renewed.is_some_and(|renewed| now.as_second() - renewed.as_second() <= seconds)
 }
 
 /// What can be done with a lease that has not changed for so long.

@@ -7,6 +7,7 @@ pub mod claim;
 pub mod connect;
 pub mod entries;
 pub mod error;
+pub mod installed;
 mod kubeconfig;
 pub mod lease;
 #[cfg(test)]

@@ -1,11 +1,13 @@
 //! The engine catalog: what KubeDB's 32 engines are called and where each keeps what. Data, read once.
 
+mod conform;
 mod engine;
 mod form;
 mod pointer;
 
 use std::sync::LazyLock;
 
+pub use conform::{Misfit, misfits};
 pub use engine::{
     Above, At, Component, Count, Engine, Exclusive, Field, Kind, MinWhen, Pods, Resources, SetKind, Storage, Topology,
     Votes, When,

@@ -212,10 +212,7 @@ async fn controller_is_live(cluster: &Cluster, outcome: &mut Outcome) -> bool {
             return false;
         }
     };
-    let renewed =
-        lease.pointer("/spec/renewTime").and_then(Value::as_str).and_then(|t| t.parse::<jiff::Timestamp>().ok());
-    let seconds = lease.pointer("/spec/leaseDurationSeconds").and_then(Value::as_i64).unwrap_or(0);
-    renewed.is_some_and(|t| jiff::Timestamp::now().as_second() - t.as_second() <= seconds)
+    dbscale_cluster::lease::is_live(&lease, jiff::Timestamp::now())
 }
 
 /// Whether a claim has grown to a size.

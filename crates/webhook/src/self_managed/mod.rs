@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use dbscale_cluster::apply::Write;
 use dbscale_cluster::entries::{self, EntriesError};
-use dbscale_cluster::{ApiFailure, Call, Cluster};
+use dbscale_cluster::{ApiFailure, Call, Cluster, installed};
 use dbscale_serve::certificate::{Pair, unix_now_s};
 use dbscale_serve::trust::{self, TrustError};
 use dbscale_serve::{Certificate, Gate, Readiness};
@@ -145,7 +145,8 @@ impl SelfManaged {
             }
         };
         let answer = self.readiness.closed().is_empty();
-        let changes = entries::changes(&configuration, &kept.bundle(), answer)?;
+        let mut changes = entries::changes(&configuration, &kept.bundle(), answer)?;
+        changes.extend(installed::mark(&configuration).filter(|_| answer));
         if !changes.is_empty() {
             match self.cluster.patch_unchanged(&self.configuration, &configuration, changes, &write).await? {
                 Some(patched) => configuration = patched,
