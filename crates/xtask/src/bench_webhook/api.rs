@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
-use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
 use dbscale_serve::certificate::{Files, unix_now_s};
 use dbscale_serve::{Certificate, Limits, Stop, serve};
 use futures::{StreamExt as _, stream};
@@ -129,7 +129,7 @@ fn resources(group: &str, version: &str) -> Value {
         DATABASE_GROUP => {
             engines.filter(|e| e.versions.iter().any(|v| v == version)).map(|e| e.plural.clone()).collect()
         }
-        OPS_GROUP => engines.map(|e| e.ops_plural()).collect(),
+        OPS_GROUP => engines.map(Engine::ops_plural).collect(),
         _ => Vec::new(),
     };
     let resources: Vec<Value> = plurals.iter().map(|plural| json!({"name": plural, "namespaced": true})).collect();
