@@ -26,6 +26,12 @@ pub fn playground() -> PathBuf {
     dir.expect("set DBSCALE_PLAYGROUND to the folder of `cargo xtask up --dir …`, or run `cargo xtask test`")
 }
 
+/// Whether the playground has KubeDB's own resource definitions; others refuse less.
+#[must_use]
+pub fn has_kubedbs_definitions() -> bool {
+    std::fs::read_to_string(playground().join("origin")).is_ok_and(|origin| origin == "Real")
+}
+
 /// A namespace of one test, deleted at its end.
 pub struct World {
     /// Its name.
@@ -235,7 +241,9 @@ impl Drop for World {
 }
 
 impl Answer {
-    fn of(output: &Output) -> Self {
+    /// What a command that has ended answered.
+    #[must_use]
+    pub fn of(output: &Output) -> Self {
         Self {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
