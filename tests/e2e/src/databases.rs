@@ -113,6 +113,14 @@ pub fn elasticsearch_topology() -> Value {
     )
 }
 
+/// A ZooKeeper of three.
+#[must_use]
+pub fn zookeeper() -> Value {
+    let mut object = plain("ZooKeeper", "zookeeper", "3.8.3", 3, &Value::Null);
+    object["apiVersion"] = json!("kubedb.com/v1alpha2");
+    object
+}
+
 /// A Kafka of three that are brokers and controllers.
 #[must_use]
 pub fn kafka() -> Value {
