@@ -10,6 +10,7 @@ use dbscale_cluster::Cluster;
 use dbscale_cluster::cache::{Cache, Event, Topic};
 use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::finding::Severity;
+use dbscale_core::policy::KUBEDB_USERS;
 use dbscale_webhook::answer;
 use dbscale_webhook::judge::{Judge, Options};
 use dbscale_webhook::review;
@@ -47,7 +48,7 @@ fn judge() -> Judge {
         "https://nobody".to_owned(),
         Duration::from_millis(1),
     );
-    let operators = Users::new(["system:serviceaccount:kubedb:kubedb-*".to_owned()]);
+    let operators = Users::new([KUBEDB_USERS.to_owned()]);
     Judge {
         cache,
         cluster,

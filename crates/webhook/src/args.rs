@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use dbscale_cluster::entries::{CONFIGURATION, SECRET};
 use dbscale_core::finding::Severity;
+use dbscale_core::policy;
 use dbscale_serve::log::Level;
 
 /// Admission webhook that holds every client to dbscale's rules.
@@ -50,10 +51,10 @@ pub struct Args {
     #[arg(long, default_value = "enforce")]
     pub enforcement: Enforcement,
     /// KubeDB's own accounts, whose writes are no direct edits; a * at the end stands for any rest
-    #[arg(long, value_delimiter = ',', default_value = "system:serviceaccount:kubedb:kubedb-*", value_name = "NAMES")]
+    #[arg(long, value_delimiter = ',', default_value = policy::KUBEDB_USERS, value_name = "NAMES")]
     pub kubedb_users: Vec<String>,
     /// The account of dbscale's controller, likewise
-    #[arg(long, default_value = "system:serviceaccount:dbscale-system:dbscale-controller", value_name = "NAME")]
+    #[arg(long, default_value = policy::CONTROLLER_USER, value_name = "NAME")]
     pub controller_user: String,
     /// Connections at once
     #[arg(long, default_value_t = 1024, value_name = "N")]

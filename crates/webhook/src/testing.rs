@@ -10,6 +10,7 @@ use dbscale_cluster::cache::{Event, Topic};
 use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::catalog::{Catalog, Engine};
 use dbscale_core::finding::{Finding, Severity};
+use dbscale_core::policy::KUBEDB_USERS;
 use jiff::Timestamp;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -48,7 +49,7 @@ impl World {
         });
         let cluster =
             Cluster::new(kube::Client::new(service, "demo"), "https://test".to_owned(), Duration::from_millis(300));
-        let operators = Users::new(["system:serviceaccount:kubedb:kubedb-*".to_owned()]);
+        let operators = Users::new([KUBEDB_USERS.to_owned()]);
         let (direct_edits, lookup_failure, enforcement) = (Severity::Warn, Severity::Deny, Severity::Deny);
         let options = Options { direct_edits, lookup_failure, enforcement, operators };
         let world = Self { judge: Judge { cache: Arc::default(), cluster, options }, objects, calls };
@@ -77,6 +78,11 @@ impl World {
     /// What the API server answers; null: that it cannot.
     pub fn serve(&self, path: &str, answer: Value) {
         self.objects.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    /// The API server has it no more.
+    pub fn forget(&self, path: &str) {
+        self.objects.lock().unwrap().remove(path);
     }
 
     pub async fn ask(&self, review: &Value) -> Verdict {

@@ -23,6 +23,7 @@ impl Users {
 
 #[cfg(test)]
 mod tests {
+    use dbscale_core::policy::{CONTROLLER_USER, KUBEDB_USERS};
     use rstest::rstest;
 
     use super::*;
@@ -34,8 +35,7 @@ mod tests {
     #[case::longer_than_the_name("system:serviceaccount:dbscale-system:dbscale-controller-2", false)]
     #[case::nobody("", false)]
     fn accounts(#[case] user: &str, #[case] among: bool) {
-        let names =
-            ["system:serviceaccount:kubedb:kubedb-*", "system:serviceaccount:dbscale-system:dbscale-controller"];
-        assert_eq!(Users::new(names.map(str::to_owned)).contain(user), among);
+        let names = [KUBEDB_USERS, CONTROLLER_USER].map(str::to_owned);
+        assert_eq!(Users::new(names).contain(user), among);
     }
 }

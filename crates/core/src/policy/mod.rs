@@ -13,10 +13,13 @@ use serde_json::Value;
 use crate::catalog::Engine;
 pub use object::ENFORCEMENT;
 
-/// Accounts whose writes of a database no policy judges, as they must never hang: KubeDB's own (a `*` at the end stands for any
-/// rest) and that of dbscale's controller. The webhook's `--kubedb-users` and `--controller-user` have the same defaults.
-pub const OPERATORS: [&str; 2] =
-    ["system:serviceaccount:kubedb:kubedb-*", "system:serviceaccount:dbscale-system:dbscale-controller"];
+/// KubeDB's own accounts; the `*` at the end stands for any rest. The default of the webhook's `--kubedb-users`.
+pub const KUBEDB_USERS: &str = "system:serviceaccount:kubedb:kubedb-*";
+/// The account of dbscale's controller. The default of the webhook's `--controller-user`.
+pub const CONTROLLER_USER: &str = "system:serviceaccount:dbscale-system:dbscale-controller";
+
+/// Accounts whose writes of a database no policy judges, as they must never hang.
+const OPERATORS: [&str; 2] = [KUBEDB_USERS, CONTROLLER_USER];
 
 /// The policies and bindings that stand beside the webhook, for one engine. Where its kinds are not installed they do nothing.
 #[must_use]
