@@ -4,7 +4,7 @@
 //! is there that can be asked. Both are fields that no manifest owns: applying it again leaves them alone.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use dbscale_core::entries::{DATABASES, OPS_REQUESTS, REVERTS, rules};
+use dbscale_core::entries::{DATABASES, ENTRIES, OPS_REQUESTS, REVERTS, rules};
 use serde_json::{Value, json};
 
 /// The ValidatingWebhookConfiguration, as it is shipped.
@@ -40,17 +40,50 @@ pub struct Entry<'v> {
     pub value: &'v Value,
 }
 
+fn find<'v>(configuration: &'v Value, name: &'static str) -> Option<Entry<'v>> {
+    let mut all = configuration["webhooks"].as_array()?.iter().enumerate();
+    all.find(|(_, entry)| entry["name"] == name).map(|(index, value)| Entry { index, name, value })
+}
+
 /// Our entries of a ValidatingWebhookConfiguration.
 ///
 /// # Errors
 /// [`EntriesError::Missing`]: one is not there.
 pub fn ours(configuration: &Value) -> Result<[Entry<'_>; 3], EntriesError> {
-    let all = configuration["webhooks"].as_array().map_or(&[][..], Vec::as_slice);
-    let find = |name: &'static str| {
-        let found = all.iter().enumerate().find(|(_, entry)| entry["name"] == name);
-        found.map(|(index, value)| Entry { index, name, value }).ok_or(EntriesError::Missing(name))
-    };
+    let find = |name| find(configuration, name).ok_or(EntriesError::Missing(name));
     Ok([find(OPS_REQUESTS)?, find(DATABASES)?, find(REVERTS)?])
+}
+
+/// The path of a ValidatingWebhookConfiguration in the API.
+#[must_use]
+pub fn path(name: &str) -> String {
+    format!("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{name}")
+}
+
+/// How API servers call one of our entries.
+#[derive(Debug)]
+pub struct Called {
+    /// The entry.
+    pub entry: &'static str,
+    /// The name that the certificate has to be for.
+    pub host: String,
+    /// The authorities that are trusted, PEM; empty where there are none.
+    pub bundle: Vec<u8>,
+}
+
+/// Those of our entries that are there, whoever has written them.
+///
+/// # Errors
+/// [`EntriesError`]: there is none, or one names nobody to call.
+pub fn called(configuration: &Value) -> Result<Vec<Called>, EntriesError> {
+    let mut called = Vec::new();
+    for entry in ENTRIES {
+        let Some(Entry { name: entry, value, .. }) = find(configuration, entry) else { continue };
+        let client = &value["clientConfig"];
+        let host = host(client).ok_or_else(|| EntriesError::NoAddress(entry.to_owned()))?;
+        called.push(Called { entry, host, bundle: decoded(&client["caBundle"]) });
+    }
+    if called.is_empty() { Err(EntriesError::Missing(OPS_REQUESTS)) } else { Ok(called) }
 }
 
 /// The names that API servers call our entries by, each once: those that a certificate has to be for.
@@ -107,8 +140,11 @@ pub fn changes(configuration: &Value, bundle: &str, answer: bool) -> Result<Vec<
 pub fn bundle(configuration: &Value) -> Result<Vec<u8>, EntriesError> {
     let [first, others @ ..] = ours(configuration)?.map(|entry| &entry.value["clientConfig"]["caBundle"]);
     let alike = others.iter().all(|other| *other == first);
-    let text = first.as_str().filter(|_| alike).unwrap_or_default();
-    Ok(BASE64_STANDARD.decode(text).unwrap_or_default())
+    Ok(if alike { decoded(first) } else { Vec::new() })
+}
+
+fn decoded(bundle: &Value) -> Vec<u8> {
+    BASE64_STANDARD.decode(bundle.as_str().unwrap_or_default()).unwrap_or_default()
 }
 
 /// A field of a Secret, decoded; `None` where it is missing or empty.
@@ -120,7 +156,6 @@ pub fn secret_field(secret: &Value, name: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use dbscale_core::entries::ENTRIES;
     use rstest::rstest;
 
     use super::*;

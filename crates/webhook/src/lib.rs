@@ -4,6 +4,7 @@ pub mod answer;
 pub mod args;
 pub mod asked;
 pub mod carried_out;
+pub mod covered;
 pub mod handler;
 pub mod judge;
 pub mod live;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::args::Args;
+use crate::covered::Covered;
 use crate::handler::{self, App};
 use crate::judge::{Judge, Options};
 use crate::metrics::{Metrics, Present};
@@ -123,5 +124,6 @@ fn certificate(args: &Args, cluster: &Cluster, readiness: &Readiness) -> Result<
     let pair = files.read(unix_now_s()).context("the serving certificate")?;
     let serving = Certificate::new(pair.context("the serving certificate was not read")?);
     tokio::spawn(files.follow(Arc::clone(&serving), REREAD));
+    tokio::spawn(Covered::new(cluster.clone(), &args.configuration, Arc::clone(&serving), readiness).run());
     Ok(serving)
 }

@@ -37,12 +37,13 @@ impl Webhook {
         let paths = ["tls.crt", "tls.key"].map(|name| folder.join(name).display().to_string());
         fs::write(&paths[0], certificate).expect("the playground can be written");
         fs::write(&paths[1], key).expect("the playground can be written");
-        let files = ["--listen", "127.0.0.1:0", "--tls-cert", &paths[0], "--tls-key", &paths[1]];
+        let configuration = format!("e2e-{}", world.namespace);
+        let files = ["--tls-cert", &paths[0], "--tls-key", &paths[1]];
+        let own = [&["--listen", "127.0.0.1:0", "--configuration", &configuration], &files[..]].concat();
         let kubeconfig = playground().join("kubeconfig").display().to_string();
-        let (mut webhook, reviews) = Self::spawn(&kubeconfig, &[&files, arguments].concat());
+        let (mut webhook, reviews) = Self::spawn(&kubeconfig, &[&own, arguments].concat());
         webhook.folder = Some(folder);
         webhook.until_ready();
-        let configuration = format!("e2e-{}", world.namespace);
         let webhook = webhook.registered_as(&configuration);
         Self::register(world, &configuration, reviews, &json!(ByteString(authority.pem().into_bytes())));
         webhook

@@ -8,7 +8,7 @@ mod text;
 use anstream::eprintln;
 use clap::{Args, ValueEnum};
 use dbscale_cluster::apply::Write;
-use dbscale_cluster::entries::CONFIGURATION;
+use dbscale_cluster::entries::{self, CONFIGURATION};
 use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::database::tracker_of;
 use jiff::Timestamp;
@@ -95,7 +95,7 @@ async fn configuration(cluster: &Cluster) -> Result<Value, Failure> {
 }
 
 fn path() -> String {
-    format!("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{CONFIGURATION}")
+    entries::path(CONFIGURATION)
 }
 
 async fn disable(cluster: &Cluster, mode: Mode, global: &Global) -> Result<(), Failure> {

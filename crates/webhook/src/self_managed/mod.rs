@@ -84,8 +84,7 @@ impl SelfManaged {
         readiness: Readiness,
     ) -> Self {
         let secret = format!("/api/v1/namespaces/{}/secrets/{secret}", cluster.default_namespace);
-        let configuration =
-            format!("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/{configuration}");
+        let configuration = entries::path(configuration);
         let covered = readiness.gate("caBundle");
         Self { cluster, secret, configuration, life, serving, covered, readiness, trusted: None }
     }
@@ -178,7 +177,7 @@ impl SelfManaged {
 }
 
 /// An error with its causes, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
