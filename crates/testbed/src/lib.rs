@@ -2,6 +2,7 @@
 
 pub mod assets;
 pub mod audit;
+pub mod balancer;
 pub mod certificates;
 pub mod control_plane;
 pub mod controller;

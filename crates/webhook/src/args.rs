@@ -26,6 +26,9 @@ pub struct Args {
     /// Its key, PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
+    /// Seconds between two looks at these files
+    #[arg(long, default_value = "5", value_parser = reread, value_name = "SECONDS", requires = "tls_cert")]
+    pub reread: Duration,
     /// Make the certificate, keep it in a Secret, and tell API servers to trust it
     #[arg(long, conflicts_with_all = ["tls_cert", "tls_key"])]
     pub self_managed_certs: bool,
@@ -109,6 +112,11 @@ impl From<Enforcement> for Severity {
 fn seconds(text: &str) -> Result<Duration, String> {
     let whole: Result<u32, _> = text.parse();
     whole.map(|s| Duration::from_secs(s.into())).map_err(|_| "write a whole number of seconds, such as 5".to_owned())
+}
+
+fn reread(text: &str) -> Result<Duration, String> {
+    let period = seconds(text)?;
+    if period.is_zero() { Err("1 second is the least".to_owned()) } else { Ok(period) }
 }
 
 /// A round of looking after a certificate takes 5 s, and API servers have 5 s to notice: a third of a minute leaves room for both.

@@ -22,9 +22,6 @@ use crate::metrics::{Metrics, Present};
 use crate::self_managed::SelfManaged;
 use crate::users::Users;
 
-/// How often the certificate's files are read again.
-const REREAD: Duration = Duration::from_secs(5);
-
 /// How often it is looked at whether there is a certificate that is valid.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -123,7 +120,7 @@ fn certificate(args: &Args, cluster: &Cluster, readiness: &Readiness) -> Result<
     let mut files = Files::new(file.clone(), key.clone());
     let pair = files.read(unix_now_s()).context("the serving certificate")?;
     let serving = Certificate::new(pair.context("the serving certificate was not read")?);
-    tokio::spawn(files.follow(Arc::clone(&serving), REREAD));
+    tokio::spawn(files.follow(Arc::clone(&serving), args.reread));
     tokio::spawn(Covered::new(cluster.clone(), &args.configuration, Arc::clone(&serving), readiness).run());
     Ok(serving)
 }

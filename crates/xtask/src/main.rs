@@ -12,6 +12,7 @@ mod playground;
 mod policies;
 mod process;
 mod rights;
+mod soak;
 mod suite;
 mod targets;
 mod zig;
@@ -72,6 +73,12 @@ enum Task {
         #[arg(value_parser = ["plugin", "lint", "webhook"])]
         what: String,
     },
+    /// Run the long forms of the tests under load: `webhook`
+    Soak {
+        /// What to try
+        #[arg(value_parser = ["webhook"])]
+        what: String,
+    },
     /// Runs one command and prints its time and peak memory
     #[command(hide = true)]
     Measure {
@@ -111,6 +118,7 @@ fn run() -> Result<()> {
         Task::Bench { what } if what == "lint" => bench_lint::run(),
         Task::Bench { what } if what == "webhook" => bench_webhook::run(),
         Task::Bench { .. } => bench::plugin(),
+        Task::Soak { .. } => soak::webhook(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without } => playground::serve(&dir, &without),
     }

@@ -18,8 +18,8 @@ use crate::{PATIENCE, World, playground};
 pub struct Webhook {
     child: Child,
     probes: SocketAddr,
-    configuration: Option<String>,
-    folder: Option<PathBuf>,
+    registration: Option<Registration>,
+    certificates: Option<Certificates>,
 }
 
 impl Webhook {
@@ -30,23 +30,26 @@ impl Webhook {
     /// Where it does not become ready.
     #[must_use]
     pub fn start(world: &World, arguments: &[&str]) -> Self {
-        let folder = playground().join("webhooks").join(&world.namespace);
-        fs::create_dir_all(&folder).expect("the playground can be written");
-        let authority = authority();
-        let (certificate, key) = leaf(&authority);
-        let paths = ["tls.crt", "tls.key"].map(|name| folder.join(name).display().to_string());
-        fs::write(&paths[0], certificate).expect("the playground can be written");
-        fs::write(&paths[1], key).expect("the playground can be written");
-        let configuration = format!("e2e-{}", world.namespace);
-        let files = ["--tls-cert", &paths[0], "--tls-key", &paths[1]];
-        let own = [&["--listen", "127.0.0.1:0", "--configuration", &configuration], &files[..]].concat();
-        let kubeconfig = playground().join("kubeconfig").display().to_string();
-        let (mut webhook, reviews) = Self::spawn(&kubeconfig, &[&own, arguments].concat());
-        webhook.folder = Some(folder);
+        let certificates = Certificates::new(&world.namespace);
+        let (mut webhook, reviews) = Self::with(&certificates, "127.0.0.1:0", arguments);
         webhook.until_ready();
-        let webhook = webhook.registered_as(&configuration);
-        Self::register(world, &configuration, reviews, &json!(ByteString(authority.pem().into_bytes())));
+        webhook.registration = Some(register(world, reviews, &certificates));
+        webhook.certificates = Some(certificates);
         webhook
+    }
+
+    /// Starts a process that serves these certificates, and returns when it listens, and where.
+    ///
+    /// # Panics
+    /// Where it does not.
+    #[must_use]
+    pub fn with(certificates: &Certificates, listen: &str, arguments: &[&str]) -> (Self, SocketAddr) {
+        let [certificate, key] = certificates.paths();
+        let configuration = certificates.configuration();
+        let files =
+            ["--listen", listen, "--configuration", &configuration, "--tls-cert", &certificate, "--tls-key", &key];
+        let kubeconfig = playground().join("kubeconfig").display().to_string();
+        Self::spawn(&kubeconfig, &[&files, arguments].concat())
     }
 
     /// Starts a process, and returns when it listens, and where.
@@ -63,13 +66,13 @@ impl Webhook {
             .spawn()
             .expect("the webhook starts");
         let (reviews, probes) = listening(&mut child);
-        (Self { child, probes, configuration: None, folder: None }, reviews)
+        (Self { child, probes, registration: None, certificates: None }, reviews)
     }
 
     /// The same, with the name of a ValidatingWebhookConfiguration that goes with it.
     #[must_use]
     pub fn registered_as(mut self, configuration: &str) -> Self {
-        self.configuration = Some(configuration.to_owned());
+        self.registration = Some(Registration(configuration.to_owned()));
         self
     }
 
@@ -120,25 +123,108 @@ impl Webhook {
         }
     }
 
-    /// Registers it, and waits until the API server asks it: a request that is wrong for sure is then refused.
-    fn register(world: &World, configuration: &str, address: SocketAddr, ca: &Value) {
-        let rule = |group: &str| {
-            json!({"apiGroups": [group], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE", "UPDATE"],
-                "scope": "Namespaced"})
-        };
-        let entry = |name: &str, group: &str, policy: &str| {
-            json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 5,
-                "failurePolicy": policy, "rules": [rule(group)],
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
-                "clientConfig": {"url": format!("https://localhost:{}/validate", address.port()), "caBundle": ca}})
-        };
-        world.create(
-            &json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
-            "metadata": {"name": configuration},
-            "webhooks": [entry("opsrequests.dbscale.dev", "ops.kubedb.com", "Fail"),
-                entry("databases.dbscale.dev", "kubedb.com", "Ignore")]}),
-        );
-        until_asked(world);
+    /// Kills it, as a node that fails does.
+    ///
+    /// # Panics
+    /// Where it cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child can be waited for");
+    }
+
+    /// The number of its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+/// Registers whoever answers at an address for the world, and waits until the API server asks: a request that is wrong for sure is
+/// then refused.
+///
+/// # Panics
+/// Where it does not ask in time.
+#[must_use]
+pub fn register(world: &World, address: SocketAddr, certificates: &Certificates) -> Registration {
+    let registration = Registration(certificates.configuration());
+    let ca = json!(ByteString(certificates.authority.pem().into_bytes()));
+    let rule = |group: &str| {
+        json!({"apiGroups": [group], "apiVersions": ["*"], "resources": ["*"], "operations": ["CREATE", "UPDATE"],
+            "scope": "Namespaced"})
+    };
+    let entry = |name: &str, group: &str, policy: &str| {
+        json!({"name": name, "admissionReviewVersions": ["v1"], "sideEffects": "None", "timeoutSeconds": 5,
+            "failurePolicy": policy, "rules": [rule(group)],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": world.namespace}},
+            "clientConfig": {"url": format!("https://localhost:{}/validate", address.port()), "caBundle": ca}})
+    };
+    world.create(&json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": registration.0},
+        "webhooks": [entry("opsrequests.dbscale.dev", "ops.kubedb.com", "Fail"),
+            entry("databases.dbscale.dev", "kubedb.com", "Ignore")]}));
+    until_asked(world);
+    registration
+}
+
+/// A ValidatingWebhookConfiguration. Dropping it takes it away.
+pub struct Registration(String);
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let _ = World::command(&["delete", "validatingwebhookconfiguration", &self.0]).output();
+    }
+}
+
+/// An authority, and the files of a certificate for `localhost` that it has signed. They go with it.
+pub struct Certificates {
+    /// Whom clients trust.
+    pub authority: CertifiedIssuer<'static, KeyPair>,
+    name: String,
+    folder: PathBuf,
+}
+
+impl Certificates {
+    /// Makes them in a folder of the playground.
+    ///
+    /// # Panics
+    /// Where the playground cannot be written.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let folder = playground().join("webhooks").join(name);
+        fs::create_dir_all(&folder).expect("the playground can be written");
+        let certificates = Self { authority: authority(), name: name.to_owned(), folder };
+        certificates.renew();
+        certificates
+    }
+
+    /// Puts another certificate in the place of the one before, each file at once.
+    ///
+    /// # Panics
+    /// Where the playground cannot be written.
+    pub fn renew(&self) {
+        let (certificate, key) = leaf(&self.authority);
+        for (path, text) in self.paths().into_iter().zip([certificate, key]) {
+            let new = format!("{path}.new");
+            fs::write(&new, text).and_then(|()| fs::rename(&new, &path)).expect("the playground can be written");
+        }
+    }
+
+    /// The ValidatingWebhookConfiguration by which API servers trust them.
+    #[must_use]
+    pub fn configuration(&self) -> String {
+        format!("e2e-{}", self.name)
+    }
+
+    /// The files of certificate and key.
+    #[must_use]
+    pub fn paths(&self) -> [String; 2] {
+        ["tls.crt", "tls.key"].map(|name| self.folder.join(name).display().to_string())
+    }
+}
+
+impl Drop for Certificates {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
@@ -163,14 +249,10 @@ pub fn until_asked(world: &World) {
 
 impl Drop for Webhook {
     fn drop(&mut self) {
-        if let Some(configuration) = &self.configuration {
-            let _ = World::command(&["delete", "validatingwebhookconfiguration", configuration]).output();
-        }
+        // Nobody is asked who is not there.
+        self.registration.take();
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(folder) = &self.folder {
-            let _ = fs::remove_dir_all(folder);
-        }
     }
 }
 

@@ -101,8 +101,7 @@ fn a_refusal_is_counted() {
     let before = prometheus.value(refused).unwrap_or(0.0);
     assert_eq!(world.try_create(&wrong(), &[]).code, 1);
     prometheus.until(refused, |count| count > before + 0.5);
-    prometheus
-        .until(r#"dbscale_webhook_findings_total{rule="database/missing",engine="redis"}"#, |count| count > 0.5);
+    prometheus.until(r#"dbscale_webhook_findings_total{rule="database/missing",engine="redis"}"#, |count| count > 0.5);
     prometheus.until("dbscale_webhook_certificate_expiry_seconds - time()", |left| left > 80.0 * 86_400.0);
     prometheus.until("dbscale_webhook_cache_age_seconds", |age| age < 60.0);
     prometheus.until("histogram_quantile(0.5, dbscale_webhook_duration_seconds_bucket)", |half| half < 1.0);
