@@ -91,7 +91,7 @@ impl Worker {
         }
         let seen = self.observe(&mut present, view, recorded, &claims).await?;
         if seen.status != **recorded || view.recorded.is_none() {
-            self.record(key, &database, &seen.status).await?;
+            self.record(key, &database, &seen.status, view.recorded.is_some()).await?;
             seen.archived.iter().for_each(|past| report::archive(&self.name, key, past));
             for told in &seen.told {
                 report::tell(&self.cluster, &self.name, &self.identity, &self.metrics, &database, told).await;
@@ -133,8 +133,8 @@ impl Worker {
         }
     }
 
-    /// Writes the record.
-    async fn record(&self, key: &Key, database: &Database, status: &Status) -> Result<(), ApiFailure> {
+    /// Writes the record; `known` tells whether it is thought to be there.
+    async fn record(&self, key: &Key, database: &Database, status: &Status, known: bool) -> Result<(), ApiFailure> {
         let mut object = record::object(database);
         let name = record::name(&database.engine.name, &database.name);
         let path = format!(
@@ -151,9 +151,12 @@ impl Worker {
             "status": status,
         });
         let status_path = format!("{path}/status");
+        object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "dbscale"});
+        if !known {
+            self.cluster.apply(&path, &object, &write()).await?;
+        }
         let written = match self.cluster.apply(&status_path, &with_status, &write()).await {
             Err(failure) if failure.kind == Kind::NotFound => {
-                object["metadata"]["labels"] = json!({"app.kubernetes.io/managed-by": "dbscale"});
                 self.cluster.apply(&path, &object, &write()).await?;
                 self.cluster.apply(&status_path, &with_status, &write()).await?
             }

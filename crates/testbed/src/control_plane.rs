@@ -111,6 +111,12 @@ impl ControlPlane {
         &self.address
     }
 
+    /// The address of etcd: `http://127.0.0.1:…`.
+    #[must_use]
+    pub fn etcd(&self) -> &str {
+        &self.etcd
+    }
+
     /// The log of what the shipped accounts ask; see [`audit::read`].
     #[must_use]
     pub fn audit_log(&self) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod controller;
 pub mod crds;
 pub mod furniture;
 pub mod playground;
+pub mod seed;
 pub mod shipped;
 pub mod simulator;
 pub mod webhook;

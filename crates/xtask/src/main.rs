@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own tasks.
 
 mod bench;
+mod bench_controller;
 mod bench_lint;
 mod bench_webhook;
 mod chart;
@@ -67,11 +68,15 @@ enum Task {
     /// Build what a release holds: archives, sums, krew's manifest, the programs of the images
     Dist(dist::Options),
     /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
-    /// the webhook with a server that does nothing, and with controller-runtime
+    /// the webhook with a server that does nothing, and with controller-runtime; `controller` follows operations among many
+    /// databases
     Bench {
         /// What to measure
-        #[arg(value_parser = ["plugin", "lint", "webhook"])]
+        #[arg(value_parser = ["plugin", "lint", "webhook", "controller"])]
         what: String,
+        /// With how many databases the controller is measured, one after the other
+        #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
+        databases: Vec<usize>,
     },
     /// Run the long forms of the tests under load: `webhook`
     Soak {
@@ -115,8 +120,9 @@ fn run() -> Result<()> {
         Task::Test => suite::run(),
         Task::Targets => targets::check(),
         Task::Dist(options) => dist::run(&options),
-        Task::Bench { what } if what == "lint" => bench_lint::run(),
-        Task::Bench { what } if what == "webhook" => bench_webhook::run(),
+        Task::Bench { what, .. } if what == "lint" => bench_lint::run(),
+        Task::Bench { what, .. } if what == "webhook" => bench_webhook::run(),
+        Task::Bench { what, databases } if what == "controller" => bench_controller::run(&databases),
         Task::Bench { .. } => bench::plugin(),
         Task::Soak { .. } => soak::webhook(),
         Task::Measure { command } => bench::measure(&command),
