@@ -21,7 +21,9 @@ pub struct Standing {
     pub replicas: Option<Replicas>,
     /// The policies that hold beside it.
     pub policies: Option<Policies>,
-    /// Namespaces where refusals are warnings, or nothing is asked.
+    /// How namespaces are held to the rules that do not say it: `enforce` or `warn`.
+    pub enforcement: String,
+    /// Namespaces that say otherwise.
     pub namespaces: Vec<Namespace>,
     /// What is not as it should be.
     pub warnings: Vec<String>,

@@ -15,6 +15,9 @@ use serde_json::Value;
 use super::standing::{Certificate, Entry, Namespace, Policies, Replicas, Standing};
 use super::switch::{self, State};
 
+const ENFORCE: &str = "enforce";
+const WARN: &str = "warn";
+
 /// Fills in everything about a ValidatingWebhookConfiguration.
 pub async fn survey(cluster: &Cluster, object: Value) -> Standing {
     let (namespace, deployment) = DEPLOYMENT;
@@ -39,7 +42,9 @@ pub async fn survey(cluster: &Cluster, object: Value) -> Standing {
     if disabled.is_some() && state == State::On {
         warnings.push("it was disabled, and applied again since; 'webhook enable' takes the note away".to_owned());
     }
-    let replicas = told(deployment, "its Deployment", &mut warnings).map(|object| replicas(&object));
+    let deployment = told(deployment, "its Deployment", &mut warnings);
+    let enforcement = if deployment.as_ref().is_some_and(warns) { WARN } else { ENFORCE };
+    let replicas = deployment.as_ref().map(replicas);
     if replicas.as_ref().is_some_and(|replicas| replicas.ready < replicas.wanted) {
         warnings.push(format!("not all replicas are ready: kubectl get pods -n {namespace}"));
     }
@@ -54,11 +59,16 @@ pub async fn survey(cluster: &Cluster, object: Value) -> Standing {
         name: text(&object, "/metadata/name"),
         state,
         disabled,
-        certificate: certificate(&object, told(secret, "its Secret", &mut warnings).as_ref(), &mut warnings),
+        certificate: certificate(
+            &object,
+            told(kept(secret), "its Secret", &mut warnings).flatten().as_ref(),
+            &mut warnings,
+        ),
         entries,
         replicas,
         policies,
-        namespaces: namespaces.iter().filter_map(namespace_of).collect(),
+        enforcement: enforcement.to_owned(),
+        namespaces: namespaces.iter().filter_map(namespace_of).filter(|n| n.enforcement != enforcement).collect(),
         warnings,
     }
 }
@@ -155,7 +165,47 @@ async fn policies(cluster: &Cluster) -> Result<Policies, ApiFailure> {
 }
 
 fn namespace_of(object: &Value) -> Option<Namespace> {
-    let enforcement = object["metadata"]["labels"][ENFORCEMENT].as_str()?;
-    let other = enforcement != "enforce";
-    other.then(|| Namespace { name: text(object, "/metadata/name"), enforcement: enforcement.to_owned() })
+    let enforcement = object["metadata"]["labels"][ENFORCEMENT].as_str()?.to_owned();
+    Some(Namespace { name: text(object, "/metadata/name"), enforcement })
+}
+
+/// Whether a Deployment of the webhook's spares all namespaces that do not ask to be held to the rules.
+fn warns(deployment: &Value) -> bool {
+    let arguments = deployment.pointer("/spec/template/spec/containers/0/args").and_then(Value::as_array);
+    let mut arguments = arguments.into_iter().flatten().filter_map(Value::as_str).peekable();
+    while let Some(argument) = arguments.next() {
+        let value = argument.strip_prefix("--enforcement=");
+        let value = value.or_else(|| (argument == "--enforcement").then(|| arguments.peek().copied()).flatten());
+        if let Some(value) = value {
+            return value == WARN;
+        }
+    }
+    false
+}
+
+/// The Secret of certificates that the webhook makes itself; with those of somebody else there is none.
+fn kept(secret: Result<Value, ApiFailure>) -> Result<Option<Value>, ApiFailure> {
+    match secret {
+        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        secret => secret.map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::as_it_is_shipped(json!(["--self-managed-certs"]), false)]
+    #[case::warns(json!(["--self-managed-certs", "--enforcement=warn"]), true)]
+    #[case::in_two(json!(["--enforcement", "warn"]), true)]
+    #[case::enforces(json!(["--enforcement=enforce"]), false)]
+    #[case::nothing(json!([]), false)]
+    fn how_a_deployment_holds_namespaces(#[case] arguments: Value, #[case] wanted: bool) {
+        let deployment = json!({"spec": {"template": {"spec": {"containers": [{"args": arguments}]}}}});
+        assert_eq!(warns(&deployment), wanted);
+    }
 }

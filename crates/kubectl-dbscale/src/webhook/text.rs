@@ -53,12 +53,13 @@ pub fn of(standing: &Standing) -> String {
     let named: Vec<String> =
         standing.namespaces.iter().take(NAMESPACES).map(|n| format!("{} {}", n.name, n.enforcement)).collect();
     let more = standing.namespaces.len() - named.len();
+    let held = if standing.enforcement == "warn" { "warnings alone" } else { "enforced" };
     line(
         "namespaces",
         &match (named.len(), more) {
-            (0, _) => "enforced in all".to_owned(),
-            (_, 0) => format!("enforced in all but {}", named.join(", ")),
-            _ => format!("enforced in all but {}, and {more} more", named.join(", ")),
+            (0, _) => format!("{held} in all"),
+            (_, 0) => format!("{held} in all but {}", named.join(", ")),
+            _ => format!("{held} in all but {}, and {more} more", named.join(", ")),
         },
     );
     page
