@@ -1,0 +1,156 @@
+use std::convert::Infallible;
+use std::sync::Mutex;
+
+use dbscale_core::catalog::Engine;
+use dbscale_core::facts::Known;
+use http::{Request, Response};
+use kube::client::Body;
+use serde_json::json;
+
+use super::*;
+
+/// Longer than any of the pauses here; the clock is the test's own.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// An API server that answers from a table: null says that the caller has no right. A watch stays silent until it is told
+/// that it has expired.
+#[derive(Clone, Default)]
+struct Server {
+    answers: Arc<Mutex<HashMap<String, Value>>>,
+    expired: Arc<Notify>,
+}
+
+impl Server {
+    fn serve(&self, path: &str, answer: Value) {
+        self.answers.lock().unwrap().insert(path.to_owned(), answer);
+    }
+
+    fn list(&self, path: &str, items: &[Value]) {
+        self.serve(path, json!({"metadata": {"resourceVersion": "7"}, "items": items}));
+    }
+
+    /// Ends all watches: what they would go on from is too old.
+    fn expire(&self) {
+        self.expired.notify_waiters();
+    }
+
+    fn client(&self) -> kube::Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let found = server.answers.lock().unwrap().get(request.uri().path()).cloned();
+            let watch = request.uri().query().is_some_and(|q| q.contains("watch=true"));
+            let server = server.clone();
+            async move {
+                let failure = |code, reason| json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason});
+                if watch {
+                    server.expired.notified().await;
+                }
+                let (code, body) = match found {
+                    _ if watch => (200, json!({"type": "ERROR", "object": failure(410, "Expired")})),
+                    None => (404, failure(404, "NotFound")),
+                    Some(Value::Null) => (403, failure(403, "Forbidden")),
+                    Some(answer) => (200, answer),
+                };
+                let body = Body::from(body.to_string().into_bytes());
+                Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap())
+            }
+        });
+        kube::Client::new(service, "default")
+    }
+}
+
+/// A watched cluster with storage classes and namespaces, and nothing of KubeDB's.
+fn watched(server: &Server) -> (Arc<Cache>, Arc<Notify>) {
+    let cache: Arc<Cache> = Arc::default();
+    let cluster = Cluster::new(server.client(), "https://test".to_owned(), Duration::from_secs(1));
+    let watches = Watches::new(cluster, Arc::clone(&cache));
+    let changed = Arc::clone(&watches.changed);
+    tokio::spawn(watches.run(|| {}));
+    (cache, changed)
+}
+
+fn empty() -> Server {
+    let server = Server::default();
+    for path in ["/apis/storage.k8s.io/v1/storageclasses", "/api/v1/namespaces"] {
+        server.list(path, &[]);
+    }
+    server
+}
+
+fn mongodb() -> &'static Engine {
+    Catalog::builtin().find("mongodb").unwrap()
+}
+
+/// Waits until `holds`, looking again whenever the cache has changed.
+async fn until(changed: &Notify, holds: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        while !holds() {
+            changed.notified().await;
+        }
+    });
+    waited.await.expect("it comes true in time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_that_come_later_are_picked_up_and_trimmed_and_those_that_go_are_forgotten() {
+    let server = empty();
+    let (cache, changed) = watched(&server);
+    until(&changed, || cache.waiting().is_empty() && cache.classes().is_some()).await;
+    assert!(matches!(cache.database(mongodb(), "demo", "db"), Known::Unknown));
+
+    let database = json!({"apiVersion": "kubedb.com/v1alpha2", "kind": "MongoDB",
+        "metadata": {"name": "db", "namespace": "demo", "managedFields": [{"manager": "x"}]},
+        "spec": {"replicas": 3, "version": "8"}});
+    server.list("/apis/kubedb.com/v1alpha2/mongodbs", &[database]);
+    server
+        .serve("/apis/kubedb.com/v1alpha2", json!({"resources": [{"name": "mongodbs"}, {"name": "mongodbs/status"}]}));
+    until(&changed, || matches!(cache.database(mongodb(), "demo", "db"), Known::Here(_))).await;
+    let Known::Here(kept) = cache.database(mongodb(), "demo", "db") else { panic!("it was here") };
+    let wanted = json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "db", "namespace": "demo"}, "spec": {"replicas": 3}});
+    assert_eq!(kept, wanted);
+    assert!(matches!(cache.database(mongodb(), "demo", "other"), Known::Missing));
+
+    server.serve("/apis/kubedb.com/v1alpha2", json!({"resources": []}));
+    tokio::time::timeout(PATIENCE, async {
+        while !matches!(cache.database(mongodb(), "demo", "other"), Known::Unknown) {
+            tokio::time::sleep(DISCOVER).await;
+        }
+    })
+    .await
+    .expect("it is forgotten in time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_not_be_watched_is_told_and_tried_again() {
+    let server = empty();
+    server.serve("/apis/storage.k8s.io/v1/storageclasses", Value::Null);
+    let (cache, changed) = watched(&server);
+    until(&changed, || cache.waiting().iter().any(|w| w.contains("Forbidden"))).await;
+    assert!(cache.waiting()[0].starts_with("storage classes: "), "{:?}", cache.waiting());
+    server.list("/apis/storage.k8s.io/v1/storageclasses", &[]);
+    until(&changed, || cache.waiting().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_has_expired_reads_all_anew_and_forgets_what_went_meanwhile() {
+    let server = empty();
+    let database =
+        |name: &str| json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": name, "namespace": "demo"}});
+    server.list("/apis/kubedb.com/v1alpha2/mongodbs", &[database("one"), database("two")]);
+    server.serve("/apis/kubedb.com/v1alpha2", json!({"resources": [{"name": "mongodbs"}]}));
+    let (cache, changed) = watched(&server);
+    until(&changed, || matches!(cache.database(mongodb(), "demo", "one"), Known::Here(_))).await;
+
+    server.list("/apis/kubedb.com/v1alpha2/mongodbs", &[database("two"), database("three")]);
+    tokio::time::timeout(PATIENCE, async {
+        // A watch that has just begun again is not there to be told.
+        while !matches!(cache.database(mongodb(), "demo", "three"), Known::Here(_)) {
+            server.expire();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    })
+    .await
+    .expect("it is read anew in time");
+    assert!(matches!(cache.database(mongodb(), "demo", "one"), Known::Missing));
+    assert!(matches!(cache.database(mongodb(), "demo", "two"), Known::Here(_)));
+}
