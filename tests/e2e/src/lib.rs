@@ -3,6 +3,7 @@
 #![allow(clippy::must_use_candidate, reason = "`must` is called for its effect as often as for its answer")]
 
 pub mod databases;
+pub mod line;
 pub mod policies;
 pub mod webhook;
 
