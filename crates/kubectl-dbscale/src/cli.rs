@@ -15,10 +15,12 @@ use crate::commands::cancel::CancelArgs;
 use crate::commands::cleanup::CleanupArgs;
 use crate::commands::completion::CompletionArgs;
 use crate::commands::describe::DescribeArgs;
+use crate::commands::doctor::DoctorArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::lint::LintArgs;
 use crate::commands::retry::RetryArgs;
 use crate::commands::rollback::RollbackArgs;
+use crate::commands::version::VersionArgs;
 use crate::commands::wait::WaitArgs;
 use crate::help;
 use crate::status::StatusArgs;
@@ -265,6 +267,11 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale lint -f manifests/ -R\n  git show HEAD:db.yaml | kubectl dbscale lint -f db.yaml --old -"
     )]
     Lint(LintArgs),
+    /// Check the installation, your rights, and what is stuck
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale doctor\n  kubectl dbscale doctor mongodb/my-db -n shop -o json"
+    )]
+    Doctor(DoctorArgs),
     /// How the admission webhook stands; in an emergency, take it out of the way
     #[command(
         after_help = "Examples:\n  kubectl dbscale webhook status\n  kubectl dbscale webhook disable --fail-open"
@@ -296,9 +303,9 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale completion install\n  source <(kubectl dbscale completion bash)"
     )]
     Completion(CompletionArgs),
-    /// The version of this program
-    #[command(after_help = "Examples:\n  kubectl dbscale version\n  kubectl dbscale version -o json")]
-    Version,
+    /// The versions of this program and of what it works with
+    #[command(after_help = "Examples:\n  kubectl dbscale version\n  kubectl dbscale version --client -o json")]
+    Version(VersionArgs),
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    apply, cancel, change, cleanup, completion as scripts, describe, history, lint, plan, reference, retry, rollback,
-    wait,
+    apply, cancel, change, cleanup, completion as scripts, describe, doctor, history, lint, plan, reference, retry,
+    rollback, version, wait,
 };
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
@@ -39,10 +39,8 @@ fn main() -> ExitCode {
         Command::Sizes { sizes } => reference::sizes(sizes.as_ref(), form).map(|()| 0),
         Command::Explain { rule } => reference::explain(rule.as_deref(), form).map(|()| 0),
         Command::Completion(args) => scripts::run(args).map(|()| 0),
-        Command::Version => {
-            reference::version(form);
-            Ok(0)
-        }
+        Command::Version(args) => block_on(version::run(args, &cli.global)),
+        Command::Doctor(args) => block_on(doctor::run(args, &cli.global)),
         Command::Vertical(_) | Command::Horizontal(_) | Command::Set(_) | Command::Storage(_) | Command::Plan(_) => {
             return ExitCode::from(with_cluster(&cli));
         }

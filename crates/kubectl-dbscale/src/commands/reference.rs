@@ -1,4 +1,4 @@
-//! The commands that ask no cluster: engines, sizes, explain, version.
+//! The commands that ask no cluster: engines, sizes, explain.
 
 use std::path::PathBuf;
 
@@ -180,13 +180,4 @@ pub fn explain(rule: Option<&str>, form: Option<Output>) -> Result<(), Failure> 
     data!("{found}:\n{}\nRight:\n{}", indent(rule.refused), indent(rule.right));
     data!("{}\n\nSource: {}.", rule.fix, rule.source);
     Ok(())
-}
-
-/// Prints the version.
-pub fn version(form: Option<Output>) {
-    let version = env!("CARGO_PKG_VERSION");
-    match form {
-        Some(form @ (Output::Json | Output::Yaml)) => output::machine(form, &json!({"client": {"version": version}})),
-        _ => data!("kubectl-dbscale {version}"),
-    }
 }

@@ -1,0 +1,184 @@
+//! KubeDB, its definitions, and what is installed of dbscale.
+
+use dbscale_cluster::apply::Write;
+use dbscale_cluster::installed::{CONFIGURATION, PART_OF, policy_of};
+use dbscale_cluster::lease::{self, CONTROLLER};
+use dbscale_cluster::read::operations_path;
+use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, Misfit, OPS_GROUP, OPS_VERSION, misfits};
+use futures::stream::{self, StreamExt as _};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{Check, Verdict};
+use crate::commands::version::{Told, kubedb};
+
+/// How many definitions are read at a time: each may have a megabyte.
+const PARALLEL: usize = 4;
+/// How many differences from the catalog are told one by one.
+const TOLD: usize = 5;
+
+/// How dbscale is installed.
+const INSTALL: &str = "kubectl apply --server-side -k manifests/base";
+
+/// All checks, in the order in which they are told.
+pub(super) async fn checks(cluster: &Cluster, engines: &[&'static Engine], namespace: Option<&str>) -> Vec<Check> {
+    let place = namespace.unwrap_or(&cluster.default_namespace);
+    let (operator, definitions, webhook, policies, controller) = futures::join!(
+        operator(cluster, engines),
+        definitions(cluster, engines),
+        webhook(cluster, engines, place),
+        policies(cluster, engines),
+        controller(cluster),
+    );
+    let mut checks = vec![operator];
+    checks.extend(definitions);
+    checks.extend([webhook, policies, controller]);
+    checks
+}
+
+async fn operator(cluster: &Cluster, engines: &[&'static Engine]) -> Check {
+    if engines.is_empty() {
+        return Check::new("KubeDB", Verdict::Broken, "it is not installed: the server has none of its databases")
+            .next("install KubeDB, or name another cluster with --context");
+    }
+    let all = Catalog::builtin().engines().count();
+    let version = match kubedb(cluster).await {
+        Told::Is(version, _) => format!(", version {version}"),
+        Told::NotInstalled | Told::Unknown(_) => String::new(),
+    };
+    Check::new("KubeDB", Verdict::Ok, format!("{} of {all} engines are switched on{version}", engines.len()))
+}
+
+/// The cluster's definitions beside the catalog, field by field.
+async fn definitions(cluster: &Cluster, engines: &[&'static Engine]) -> Vec<Check> {
+    let compare = |engine: &'static Engine| async move {
+        let definition = |plural: String, group: &str| {
+            Call::get(format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{plural}.{group}"))
+        };
+        let database = cluster.call(&definition(engine.plural.clone(), DATABASE_GROUP)).await?;
+        let operation = cluster.call(&definition(engine.ops_plural(), OPS_GROUP)).await?;
+        Ok::<_, ApiFailure>((engine, misfits(engine, &database, &operation)))
+    };
+    let compared: Vec<_> = stream::iter(engines.iter().copied()).map(compare).buffered(PARALLEL).collect().await;
+    let mut found: Vec<(&Engine, Misfit)> = Vec::new();
+    for compared in compared {
+        match compared {
+            Ok((engine, misfits)) => found.extend(misfits.into_iter().map(|misfit| (engine, misfit))),
+            Err(failure) => {
+                let message = format!("the definitions could not be compared with the catalog: {}", failure.message);
+                return vec![Check::new("Definitions", Verdict::Unknown, message)];
+            }
+        }
+    }
+    if found.is_empty() {
+        let message = format!("those of {} engines are as the catalog has them", engines.len());
+        return vec![Check::new("Definitions", Verdict::Ok, message)];
+    }
+    found.sort_by_key(|(_, misfit)| !misfit.breaks);
+    let left = found.len().saturating_sub(TOLD);
+    let told = found.iter().take(TOLD).map(|(engine, misfit)| {
+        let verdict = if misfit.breaks { Verdict::Broken } else { Verdict::Warning };
+        let next = format!("see what is asked of it: kubectl dbscale engines {}", engine.name);
+        Check::new("Definitions", verdict, format!("{}: {}", engine.name, misfit.message)).next(next)
+    });
+    let more = (left > 0)
+        .then(|| Check::new("Definitions", Verdict::Warning, format!("{left} more differences from the catalog")));
+    told.chain(more).collect()
+}
+
+/// Has the API server ask the webhook about a request that it must refuse; nothing is kept of it.
+async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str) -> Check {
+    let area = "Webhook";
+    if let Err(failure) = cluster.call(&Call::get(CONFIGURATION)).await
+        && matches!(failure.kind, Kind::NotFound | Kind::NotInstalled)
+    {
+        let message = "it is not installed: only kubectl dbscale itself holds requests to the rules";
+        return Check::new(area, Verdict::Warning, message).next(INSTALL);
+    }
+    let Some(engine) = engines.first() else {
+        return Check::new(area, Verdict::Unknown, "without KubeDB there is nothing to ask it");
+    };
+    let name = format!("doctor-{:x}", std::process::id());
+    let wrong = json!({
+        "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"), "kind": engine.ops_kind(),
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"type": "Restart", engine.reference.as_str(): {"name": name}},
+    });
+    let cluster = cluster.separate();
+    let write = Write { dry_run: true, ..Write::default() };
+    let rule = "[database/missing]";
+    match cluster.create(&operations_path(engine, Some(namespace)), &wrong, &write).await {
+        Err(failure) if failure.to_string().contains(rule) => {
+            Check::new(area, Verdict::Ok, "it is asked, and its certificate is trusted")
+        }
+        Err(failure) if failure.message.contains("failed calling webhook") => {
+            let next = format!("see why it does not answer: kubectl get pods -n {}", CONTROLLER.0);
+            Check::new(
+                area,
+                Verdict::Broken,
+                format!("it cannot be asked, and no OpsRequest is let in: {}", failure.message),
+            )
+            .next(next)
+        }
+        Err(failure) => Check::new(area, Verdict::Unknown, format!("another answer came first: {}", failure.message)),
+        Ok(_) if cluster.take_warnings().iter().any(|warning| warning.contains(rule)) => {
+            let message = format!("in namespace {namespace} it only warns, as its label dbscale.dev/enforcement says");
+            Check::new(area, Verdict::Warning, message)
+        }
+        Ok(_) => {
+            let message = format!("nobody asks it about OpsRequests in namespace {namespace}");
+            let next =
+                format!("see the label dbscale.dev/enforcement: kubectl get namespace {namespace} --show-labels");
+            Check::new(area, Verdict::Warning, message).next(next)
+        }
+    }
+}
+
+/// The policies that hold while the webhook is away.
+async fn policies(cluster: &Cluster, engines: &[&'static Engine]) -> Check {
+    let area = "Policies";
+    let selector = format!("{}={}", PART_OF.0, PART_OF.1);
+    let path = |kind: &str| format!("/apis/admissionregistration.k8s.io/v1/{kind}");
+    let (paths, bindings) = (path("validatingadmissionpolicies"), path("validatingadmissionpolicybindings"));
+    let lists = futures::try_join!(cluster.list(&paths, Some(&selector)), cluster.list(&bindings, Some(&selector)));
+    let (policies, bindings) = match lists {
+        Ok(lists) => lists,
+        Err(failure) => return Check::new(area, Verdict::Unknown, failure.message),
+    };
+    let bound =
+        |name: &str| bindings.iter().any(|b| b.pointer("/spec/policyName").and_then(Value::as_str) == Some(name));
+    let holds = |name: &str| policies.iter().any(|p| p["metadata"]["name"] == name) && bound(name);
+    let lacking: Vec<&str> =
+        engines.iter().filter(|engine| !holds(&policy_of(engine))).map(|engine| engine.name.as_str()).collect();
+    if lacking.is_empty() {
+        return Check::new(
+            area,
+            Verdict::Ok,
+            format!("the API server itself holds the databases of {} engines", engines.len()),
+        );
+    }
+    let which = if lacking.len() == engines.len() { "any engine".to_owned() } else { lacking.join(", ") };
+    let message = format!("none holds the databases of {which} while the webhook is away");
+    Check::new(area, Verdict::Warning, message).next("kubectl apply --server-side -k manifests/base/policies")
+}
+
+async fn controller(cluster: &Cluster) -> Check {
+    let area = "Controller";
+    let away = "nobody keeps records, takes old OpsRequests away or grows late volumes";
+    match cluster.lease(CONTROLLER.0, CONTROLLER.1).await {
+        Ok(lease) if lease::is_live(&lease, Timestamp::now()) => {
+            let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default();
+            Check::new(area, Verdict::Ok, format!("{} is at work", holder.split('_').next().unwrap_or_default()))
+        }
+        Ok(lease) => {
+            let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).unwrap_or("a time that is not told");
+            let next = format!("see why: kubectl get pods -n {}", CONTROLLER.0);
+            Check::new(area, Verdict::Broken, format!("it fell silent at {renewed}: {away}")).next(next)
+        }
+        Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => {
+            Check::new(area, Verdict::Warning, format!("it is not running: {away}")).next(INSTALL)
+        }
+        Err(failure) => Check::new(area, Verdict::Unknown, failure.message),
+    }
+}
