@@ -41,6 +41,8 @@ pub struct Standing {
     pub progress: Option<Progress>,
     /// Since when it has been there.
     pub since: Option<Timestamp>,
+    /// How many seconds such operations took before.
+    pub usual: Option<i64>,
 }
 
 impl Board {
@@ -84,7 +86,7 @@ impl Line {
             None => {
                 let text = standing.text();
                 if text != self.told {
-                    eprintln!("{text}{}", standing.elapsed());
+                    eprintln!("{text}{}{}", standing.elapsed(), standing.usually());
                     self.told = text;
                 }
             }
@@ -114,22 +116,32 @@ impl Standing {
     fn live(&self, colours: bool, width: usize) -> String {
         let style = if self.phase == Phase::Successful { GREEN } else { RED };
         let (step, progress) = self.moves();
-        let line = |with_bar: bool, with_type: bool| {
+        let line = |with_bar: bool, with_type: bool, with_usual: bool| {
             let ops_type = if with_type { format!("  {}", self.ops_type) } else { String::new() };
             let phase = if colours { format!("{style}{}{style:#}", self.phase) } else { self.phase.to_string() };
             let step = step.map(|s| format!("  {s}")).unwrap_or_default();
             let bar = progress.filter(|_| with_bar).map(|p| format!("  {}", bar(p))).unwrap_or_default();
             let count = progress.map(|p| format!("  {p}")).unwrap_or_default();
-            format!("{}{ops_type}  {phase}{step}{bar}{count}{}", self.name, self.elapsed())
+            let usual = if with_usual { self.usually() } else { String::new() };
+            format!("{}{ops_type}  {phase}{step}{bar}{count}{}{usual}", self.name, self.elapsed())
         };
         let fits = |line: &String| anstream::adapter::strip_str(line).to_string().chars().count() <= width;
-        let lines = [(true, true), (false, true), (true, false)].map(|(bar, ops_type)| line(bar, ops_type));
-        lines.into_iter().find(fits).unwrap_or_else(|| line(false, false))
+        let with_usual = self.usual.map(|_| [(true, true, true), (false, true, true), (false, false, true)]);
+        let without = [(true, true, false), (false, true, false), (true, false, false)];
+        let shown = with_usual.into_iter().flatten().chain(without);
+        let mut lines = shown.map(|(bar, ops_type, usual)| line(bar, ops_type, usual));
+        lines.find(fits).unwrap_or_else(|| line(false, false, false))
     }
 
     /// The step and the count; before its start and after its end an operation has neither.
     fn moves(&self) -> (Option<&str>, Option<Progress>) {
         if self.phase == Phase::Progressing { (self.step.as_deref(), self.progress) } else { (None, None) }
+    }
+
+    /// How long such operations took; only while it runs.
+    fn usually(&self) -> String {
+        let usual = self.usual.filter(|_| self.phase == Phase::Progressing);
+        usual.map(|seconds| format!("  (usually {})", elapsed(seconds))).unwrap_or_default()
     }
 
     fn elapsed(&self) -> String {
@@ -179,8 +191,13 @@ mod tests {
             step: Some("EvictPod".to_owned()),
             progress: Some(Progress { done: 2, all: 3, of: "pods" }),
             since: None,
+            usual: None,
         };
         assert_eq!(standing.live(false, width), told);
+        let usual = Standing { usual: Some(150), ..standing.clone() };
+        let with = usual.live(false, width);
+        assert!(with.chars().count() <= width.max(told.chars().count()), "{with}");
+        assert_eq!(with.ends_with("  (usually 2m30s)"), width > 72, "{with}");
         let waiting = Standing { phase: Phase::Pending, ..standing };
         assert_eq!(waiting.text(), "my-db-scale-1763937600  VerticalScaling  Pending");
     }

@@ -49,6 +49,22 @@ fn kubectl_offers_commands_engines_and_the_names_of_databases() {
     assert_eq!(words(&["-n", namespace, "vertical", "mg", "c"]), ["crm", ":4"]);
     assert_eq!(words(&["vertical", "-n", &namespace[..namespace.len() - 1]]), [namespace, ":4"]);
     assert_eq!(words(&["vertical", "mg/x", "--size", "db.t3.me"]), ["db.t3.medium", ":4"]);
+    world.until("mongodb/my-db", ".status.phase", "Ready");
+    let made = world.dbscale(&["vertical", "mg/my-db", "--memory", "512Mi", "--name", "my-db-resize"]);
+    assert_eq!(made.code, 0, "{}", made.stderr);
+    for typed in [["wait", "my-db-re"], ["cancel", "my-db-re"], ["retry", "my-db-re"], ["rollback", "--to="]] {
+        let before = if typed[0] == "rollback" { "--to=" } else { "" };
+        let wanted = [format!("{before}my-db-resize"), ":4".to_owned()];
+        // All 32 kinds are asked for them: on a machine that does other things the answer may be left out, and is asked anew.
+        let began = Instant::now();
+        while words(&["-n", namespace, typed[0], typed[1]]) != wanted {
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "{typed:?} offers {:?}",
+                words(&["-n", namespace, typed[0], typed[1]])
+            );
+        }
+    }
 
     // The program alone: kubectl needs its own time before it asks. The best of some, for the machine does other things.
     let best = (0..5).map(|_| {

@@ -142,3 +142,82 @@ pub fn changed_since(database: &Database, before: &Value) -> Vec<String> {
     }
     changed
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+    use crate::catalog::Catalog;
+    use crate::facts::Known;
+    use crate::plan::{BEFORE, RETRY_OF};
+
+    fn facts() -> Facts {
+        let resources = json!({"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}});
+        let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
+            "spec": {"replicaSet": {"name": "rs0"}, "replicas": 3,
+                "podTemplate": {"spec": {"containers": [{"name": "mongodb", "resources": resources}]}}}});
+        let engine = Catalog::builtin().find("mongodb").unwrap();
+        Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() }
+    }
+
+    fn pod(memory: &str) -> PodFact {
+        PodFact {
+            name: "db".to_owned(),
+            component: "replicaSet",
+            item: None,
+            containers: vec![("mongodb".to_owned(), ResourceSet::of(Some(&json!({"limits": {"memory": memory}}))))],
+            deleting: false,
+            ready: true,
+            problem: None,
+        }
+    }
+
+    fn resent(spec: &Value, pods: Option<&[PodFact]>) -> Option<Plan> {
+        let (request_id, requested_by) = ("id".to_owned(), None);
+        let stamp = Stamp { unix_seconds: 1_763_937_600, request_id, requested_by, name: None };
+        resend(&facts(), spec, &[(RETRY_OF, "first")], &stamp, pods)
+    }
+
+    #[rstest]
+    #[case::the_object_where_no_pod_is_known(None, "2Gi")]
+    #[case::the_pods_after_a_run_that_failed(Some(&[pod("2Gi"), pod("4Gi"), pod("4Gi")][..]), "2Gi and 4Gi")]
+    fn what_is_there_is_told_by(#[case] pods: Option<&[PodFact]>, #[case] before: &str) {
+        let resources = json!({"requests": {"memory": "8Gi"}, "limits": {"memory": "8Gi"}});
+        let spec = json!({"type": "VerticalScaling", "timeout": "7m", "verticalScaling": {"replicaSet": {"resources": resources}}});
+        let plan = resent(&spec, pods).unwrap();
+        let told: Vec<_> = plan.differences.iter().map(|d| (d.field, d.before.as_deref(), d.after.as_str())).collect();
+        assert_eq!(told, [("memory", Some(before), "8Gi")]);
+        let [Step::Request(step)] = plan.steps.as_slice() else { panic!("one request is made") };
+        assert_eq!(step.object["spec"]["timeout"], "7m");
+        let annotations = &step.object["metadata"]["annotations"];
+        assert_eq!(annotations[RETRY_OF], "first");
+        let noted: Value = serde_json::from_str(annotations[BEFORE].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (&noted["component"], &noted["resources"]["limits"]["memory"]),
+            (&json!("replicaSet"), &json!("2Gi"))
+        );
+    }
+
+    #[test]
+    fn members_are_counted_and_what_is_there_is_sent_all_the_same() {
+        let spec = json!({"type": "HorizontalScaling", "horizontalScaling": {"replicas": 3}});
+        let plan = resent(&spec, Some(&[pod("2Gi"), pod("2Gi"), pod("2Gi"), pod("2Gi")])).unwrap();
+        assert_eq!(plan.differences[0].before.as_deref(), Some("4"));
+        let plan = resent(&spec, Some(&[pod("2Gi"), pod("2Gi"), pod("2Gi")])).unwrap();
+        assert_eq!((plan.differences.len(), plan.steps.len()), (0, 1));
+        assert!(resent(&json!({"type": "Nonsense"}), None).is_none());
+    }
+
+    #[rstest]
+    #[case::nothing(json!({"component": "replicaSet", "replicas": 3}), &[])]
+    #[case::numbers(json!({"component": "replicaSet", "replicas": 5, "shards": null}), &["replicas 5 then, 3 now"])]
+    #[case::amounts(json!({"component": "replicaSet", "resources": {"limits": {"memory": "1Gi", "cpu": "1"}}}),
+        &["cpu 1 then, none now", "memory 1Gi then, 2Gi now"])]
+    #[case::the_component(json!({"component": "shard", "shards": 2}), &["shard is gone"])]
+    fn what_has_changed_since(#[case] before: Value, #[case] wanted: &[&str]) {
+        let facts = facts();
+        assert_eq!(changed_since(facts.database.here().unwrap(), &before), wanted);
+    }
+}

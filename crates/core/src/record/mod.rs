@@ -20,6 +20,7 @@ pub use request::Request;
 
 use crate::database::Database;
 use crate::plan::hash;
+use crate::status::Phase;
 
 /// The API group of what dbscale itself keeps.
 pub const GROUP: &str = "dbscale.dev";
@@ -247,6 +248,17 @@ pub const STORAGE_PATCH: &str = "StoragePatch";
 pub const DELETED: &str = "Deleted";
 /// `effect` of an operation whose values were all found.
 pub const CONFIRMED: &str = "Confirmed";
+
+impl Status {
+    /// How long operations of a type took that went well, in seconds: the middle one of those that the history holds.
+    #[must_use]
+    pub fn usual_seconds(&self, ops_type: &str) -> Option<i64> {
+        let well = self.history.iter().filter(|p| p.ops_type == ops_type && p.outcome == Phase::Successful.word());
+        let mut took: Vec<i64> = well.filter_map(|p| p.duration_seconds).collect();
+        took.sort_unstable();
+        took.get(took.len() / 2).copied()
+    }
+}
 
 /// The record's name: `<engine>-<database>`. No engine's name has a hyphen, so two databases never share one. A name that
 /// is too long is cut and gets a 5-character hash.

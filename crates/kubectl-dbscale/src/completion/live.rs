@@ -5,10 +5,14 @@ use std::time::Duration;
 use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::{ApiFailure, Cluster};
 use dbscale_core::catalog::{Catalog, Engine};
+use futures::stream::{self, StreamExt as _};
 use serde_json::Value;
 
 /// How long all of it may take: with what the program itself needs, an answer within 200 ms.
 const LIMIT: Duration = Duration::from_millis(150);
+
+/// How many lists are asked for at a time. Each needs a connection, and to open one takes longer than to ask for a list.
+const CONNECTIONS: usize = 3;
 
 /// The databases of an engine, of the namespace that is typed or the context's.
 pub fn databases(engine: &'static Engine, flags: &[(String, String)]) -> Vec<String> {
@@ -18,6 +22,21 @@ pub fn databases(engine: &'static Engine, flags: &[(String, String)]) -> Vec<Str
         cluster.databases(engine, Some(&namespace), None).await
     });
     names(&list.unwrap_or_default())
+}
+
+/// The OpsRequests of the namespace that is typed or the context's, of all engines.
+pub fn requests(flags: &[(String, String)]) -> Vec<String> {
+    let namespace = value(flags, "namespace");
+    let lists = ask(flags, async |cluster| {
+        let namespace = namespace.unwrap_or_else(|| cluster.default_namespace.clone());
+        // Those that are not installed answer as fast as it could be found out that they are not.
+        let lists = Catalog::builtin().engines().map(|engine| {
+            let (cluster, namespace) = (&cluster, &namespace);
+            async move { cluster.operations(engine, Some(namespace)).await.unwrap_or_default() }
+        });
+        Ok(stream::iter(lists).buffered(CONNECTIONS).collect::<Vec<_>>().await)
+    });
+    lists.unwrap_or_default().iter().flat_map(|list| names(list)).collect()
 }
 
 /// The engines that are installed; those of the catalog where the cluster does not tell.

@@ -103,8 +103,11 @@ fn value(flag: &clap::Arg, scan: &Scan<'_>) -> Answer {
         "size" => sizes(),
         "component" => components(scan),
         "namespace" => words_of(live::namespaces(&scan.flags)),
+        "to" if scan.command.is_some_and(|command| command.get_name() == "rollback") => {
+            words_of(live::requests(&scan.flags))
+        }
         "goal" => words_of(["done".to_owned(), "phase=Progressing".to_owned(), "phase=Successful".to_owned()]),
-        "files" | "old" | "kubeconfig" | "sizes" => Answer { directive: FILES, ..Answer::default() },
+        "files" | "old" | "kubeconfig" | "sizes" | "out" => Answer { directive: FILES, ..Answer::default() },
         _ => words_of([]),
     }
 }
@@ -116,10 +119,27 @@ fn word(root: &Command, begun: &str, scan: &Scan<'_>) -> Answer {
     match argument.get_id().as_str() {
         _ if !known.is_empty() => words_of(known.iter().map(|value| value.get_name().to_owned())),
         "engine" => words_of(Catalog::builtin().engines().map(|e| e.name.clone())),
+        "file" => Answer { directive: FILES, ..Answer::default() },
         "rule" => words_of(rules::all().map(|rule| rule.id.to_string())),
+        "targets"
+            if argument.get_value_names().is_some_and(|names| names.iter().any(|name| name.contains("OPSREQUEST"))) =>
+        {
+            targets_and_requests(begun, scan)
+        }
         "targets" => targets(begun, scan),
         _ => words_of([]),
     }
+}
+
+/// Databases as [`targets`] has them, and the OpsRequests whose names begin so.
+fn targets_and_requests(begun: &str, scan: &Scan<'_>) -> Answer {
+    let after_engine = scan.words.last().and_then(|word| Catalog::builtin().find(word)).is_some();
+    if begun.is_empty() || begun.contains('/') || after_engine {
+        return targets(begun, scan);
+    }
+    let mut requests = live::requests(&scan.flags);
+    requests.retain(|name| name.starts_with(begun));
+    if requests.is_empty() { targets(begun, scan) } else { words_of(requests) }
 }
 
 /// Engines first; once one is chosen, its databases.

@@ -7,14 +7,14 @@ use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::amount::Written;
 use dbscale_core::catalog::Engine;
 use dbscale_core::progress::{self, Progress};
-use dbscale_core::status::{self, Phase};
+use dbscale_core::status::{self, Operation, Phase};
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::goal::Goal;
 use super::meter::Meter;
-use super::{Job, Stop, Subject, failure, storage};
+use super::{Job, Stop, Subject, failure, records, storage};
 use crate::board::{Board, Standing};
 use crate::outcome::{Failure, Outcome};
 
@@ -109,6 +109,7 @@ impl Follow<'_> {
         let path = format!("{}/{name}", operations_path(engine, Some(namespace)));
         let mut line = self.board.line();
         let mut meter = Meter::new(engine, namespace);
+        let mut usual = None;
         loop {
             let object = self.cluster.call(&Call::get(&path)).await.map_err(|failure| match failure.kind {
                 Kind::NotFound => gone(name),
@@ -118,6 +119,10 @@ impl Follow<'_> {
             let phase = standing.phase;
             if phase == Phase::Progressing {
                 standing.progress = meter.read(self.cluster, &object).await;
+                standing.usual = match usual {
+                    Some(known) => known,
+                    None => *usual.insert(self.usual(engine, namespace, &object).await),
+                };
             }
             line.tell(&standing);
             if goal.is_settled(phase) {
@@ -125,6 +130,14 @@ impl Follow<'_> {
             }
             self.pause(|| format!("{name} is still {phase}")).await?;
         }
+    }
+
+    /// How long operations of its type took before, out of its database's record; for people, so that no record and one that
+    /// may not be read are the same here.
+    async fn usual(&self, engine: &Engine, namespace: &str, request: &Value) -> Option<i64> {
+        let operation = Operation::of(request, &engine.reference);
+        let record = records::one(self.cluster, engine, namespace, &operation.database).await;
+        record.here()?.usual_seconds(&operation.ops_type)
     }
 
     /// Waits until every claim has a size; only those that lack it are asked for again.
@@ -201,6 +214,7 @@ fn standing(name: &str, object: &Value) -> Standing {
         step: progress::step(object).map(str::to_owned),
         progress: None,
         since: text("/metadata/creationTimestamp").parse().ok(),
+        usual: None,
     }
 }
 

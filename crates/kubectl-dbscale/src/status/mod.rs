@@ -25,7 +25,7 @@ use survey::Survey;
 use text::Columns;
 use view::Status;
 
-/// How often `-w` looks.
+/// How often `-w` looks. No watch: what is told of a database comes from it, its OpsRequests, workloads and claims, of 32 kinds.
 const LOOK: Duration = Duration::from_secs(2);
 
 /// `status`
@@ -34,7 +34,7 @@ pub struct StatusArgs {
     /// Databases, or engines; all databases of the namespace unless given
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
-    /// Go on, and tell again what changes
+    /// Go on, and tell again what changes; looks every two seconds
     #[arg(short, long)]
     pub watch: bool,
     /// A file with more size classes

@@ -111,3 +111,21 @@ fn a_rollback_is_the_newer_also_within_one_second() {
     assert_eq!((story.status.phase, story.status.history[0].name.as_str()), (State::Running, back.as_str()));
     assert_eq!(seen.looks, [format!("u-{back}")], "its effects are looked at");
 }
+
+#[test]
+fn what_is_usual_is_the_middle_of_what_went_well() {
+    let past = |ops_type: &str, outcome: &str, seconds| Past {
+        ops_type: ops_type.to_owned(),
+        outcome: outcome.to_owned(),
+        duration_seconds: seconds,
+        ..Past::default()
+    };
+    let mut status = Status::default();
+    assert_eq!(status.usual_seconds("VerticalScaling"), None);
+    for seconds in [Some(600), Some(150), None, Some(10)] {
+        status.history.push(past("VerticalScaling", "Successful", seconds));
+    }
+    status.history.push(past("VerticalScaling", "Failed", Some(1)));
+    status.history.push(past("HorizontalScaling", "Successful", Some(1)));
+    assert_eq!(status.usual_seconds("VerticalScaling"), Some(150));
+}
