@@ -44,7 +44,8 @@ async fn an_api_server_that_is_away_slow_silent_or_cut_off_loses_nothing() {
             _ => make(&line, Quality::Cut, long).await,
         }
         // Each watch tries again after pauses that grow, and so does whoever wants the lease.
-        let (tries, most) = (line.connections() - connections, 4 * WATCHES + 10 * began.elapsed().as_secs() as usize);
+        let (tries, most) =
+            (line.connections() - connections, 4 * WATCHES + 10 * usize::try_from(began.elapsed().as_secs()).unwrap());
         assert!(tries <= most, "round {round}: {tries} connections were asked for, more than {most}");
         let ended = |o: &serde_json::Value| o["status"]["history"].as_array().is_some_and(|h| h.len() == round);
         let records = plane
