@@ -1,19 +1,11 @@
-//! What is installed of dbscale, and what its parts say of themselves.
+//! What the parts of dbscale in a cluster say of themselves.
 
-use dbscale_core::catalog::Engine;
 use serde_json::{Value, json};
 
-/// The namespace of everything that is installed.
-pub const NAMESPACE: &str = "dbscale-system";
-/// The webhook's ValidatingWebhookConfiguration.
-pub const CONFIGURATION: &str = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/dbscale";
-/// The annotation by which a part tells its version: the controller on its Lease, the webhook on [`CONFIGURATION`].
+/// The annotation by which a part tells its version: the controller on its Lease, the webhook on its configuration.
 ///
 /// An image's tag tells less: an image may be named by its digest, and a process may run outside the cluster.
 pub const VERSION_MARK: &str = "dbscale.dev/version";
-/// The label, and its value, of everything that is installed.
-pub const PART_OF: (&str, &str) = ("app.kubernetes.io/part-of", "dbscale");
-
 /// The version of this build.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -34,12 +26,6 @@ pub fn mark(object: &Value) -> Option<Value> {
     } else {
         json!({"op": "add", "path": "/metadata/annotations", "value": {VERSION_MARK: VERSION}})
     })
-}
-
-/// The name of the policy that holds an engine's databases.
-#[must_use]
-pub fn policy_of(engine: &Engine) -> String {
-    format!("dbscale-{}-database", engine.name)
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `version`: of the plugin, and of what it works with in the cluster.
 
 use clap::Args;
-use dbscale_cluster::installed::{CONFIGURATION, VERSION, version_of};
+use dbscale_cluster::entries::{self, CONFIGURATION};
+use dbscale_cluster::installed::{VERSION, version_of};
 use dbscale_cluster::lease::{self, CONTROLLER};
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use jiff::Timestamp;
@@ -108,7 +109,7 @@ impl Told {
 
 /// The webhook tells its version on its configuration, once it can answer.
 async fn webhook(cluster: &Cluster) -> Told {
-    match cluster.call(&Call::get(CONFIGURATION)).await {
+    match cluster.call(&Call::get(entries::path(CONFIGURATION))).await {
         Ok(configuration) => match version_of(&configuration) {
             Some(version) => Told::Is(version.to_owned(), ""),
             None => {

@@ -1,8 +1,8 @@
 //! `webhook`: how the admission webhook stands, and the emergency way: out of the way, and back.
 
-mod standing;
-mod survey;
-mod switch;
+pub mod standing;
+pub mod survey;
+pub mod switch;
 mod text;
 
 use anstream::eprintln;

@@ -139,7 +139,7 @@ fn certificate(configuration: &Value, secret: Option<&Value>, warnings: &mut Vec
 }
 
 /// Which of the policies that an install has are there.
-async fn policies(cluster: &Cluster) -> Result<Policies, ApiFailure> {
+pub async fn policies(cluster: &Cluster) -> Result<Policies, ApiFailure> {
     let mut found = [0, 0];
     let mut missing = Vec::new();
     let expected: Vec<Value> = Catalog::builtin().engines().flat_map(policy::beside_webhook).collect();

@@ -1,7 +1,7 @@
 //! KubeDB, its definitions, and what is installed of dbscale.
 
 use dbscale_cluster::apply::Write;
-use dbscale_cluster::installed::{CONFIGURATION, PART_OF, policy_of};
+use dbscale_cluster::entries::{self, CONFIGURATION};
 use dbscale_cluster::lease::{self, CONTROLLER};
 use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 
 use super::{Check, Verdict};
 use crate::commands::version::{Told, kubedb};
+use crate::webhook::survey;
+use crate::webhook::switch::State;
 
 /// How many definitions are read at a time: each may have a megabyte.
 const PARALLEL: usize = 4;
@@ -28,7 +30,7 @@ pub(super) async fn checks(cluster: &Cluster, engines: &[&'static Engine], names
         operator(cluster, engines),
         definitions(cluster, engines),
         webhook(cluster, engines, place),
-        policies(cluster, engines),
+        policies(cluster),
         controller(cluster),
     );
     let mut checks = vec![operator];
@@ -90,11 +92,18 @@ async fn definitions(cluster: &Cluster, engines: &[&'static Engine]) -> Vec<Chec
 /// Has the API server ask the webhook about a request that it must refuse; nothing is kept of it.
 async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str) -> Check {
     let area = "Webhook";
-    if let Err(failure) = cluster.call(&Call::get(CONFIGURATION)).await
-        && matches!(failure.kind, Kind::NotFound | Kind::NotInstalled)
-    {
-        let message = "it is not installed: only kubectl dbscale itself holds requests to the rules";
-        return Check::new(area, Verdict::Warning, message).next(INSTALL);
+    match cluster.call(&Call::get(entries::path(CONFIGURATION))).await {
+        Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => {
+            let message = "it is not installed: only kubectl dbscale itself holds requests to the rules";
+            return Check::new(area, Verdict::Warning, message).next(INSTALL);
+        }
+        Ok(configuration) if State::of(&configuration).is_ok_and(|state| state != State::On) => {
+            let message = "somebody has taken it out of the way: what it does not judge is let in";
+            return Check::new(area, Verdict::Warning, message)
+                .next("see who, and bring it back: kubectl dbscale webhook status");
+        }
+        // Where it may not be read, what the API server answers below tells most of it.
+        Ok(_) | Err(_) => {}
     }
     let Some(engine) = engines.first() else {
         return Check::new(area, Verdict::Unknown, "without KubeDB there is nothing to ask it");
@@ -113,7 +122,7 @@ async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str
             Check::new(area, Verdict::Ok, "it is asked, and its certificate is trusted")
         }
         Err(failure) if failure.message.contains("failed calling webhook") => {
-            let next = format!("see why it does not answer: kubectl get pods -n {}", CONTROLLER.0);
+            let next = "see why it does not answer, or take it out of the way: kubectl dbscale webhook status";
             Check::new(
                 area,
                 Verdict::Broken,
@@ -136,31 +145,22 @@ async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str
 }
 
 /// The policies that hold while the webhook is away.
-async fn policies(cluster: &Cluster, engines: &[&'static Engine]) -> Check {
+async fn policies(cluster: &Cluster) -> Check {
     let area = "Policies";
-    let selector = format!("{}={}", PART_OF.0, PART_OF.1);
-    let path = |kind: &str| format!("/apis/admissionregistration.k8s.io/v1/{kind}");
-    let (paths, bindings) = (path("validatingadmissionpolicies"), path("validatingadmissionpolicybindings"));
-    let lists = futures::try_join!(cluster.list(&paths, Some(&selector)), cluster.list(&bindings, Some(&selector)));
-    let (policies, bindings) = match lists {
-        Ok(lists) => lists,
-        Err(failure) => return Check::new(area, Verdict::Unknown, failure.message),
-    };
-    let bound =
-        |name: &str| bindings.iter().any(|b| b.pointer("/spec/policyName").and_then(Value::as_str) == Some(name));
-    let holds = |name: &str| policies.iter().any(|p| p["metadata"]["name"] == name) && bound(name);
-    let lacking: Vec<&str> =
-        engines.iter().filter(|engine| !holds(&policy_of(engine))).map(|engine| engine.name.as_str()).collect();
-    if lacking.is_empty() {
-        return Check::new(
-            area,
-            Verdict::Ok,
-            format!("the API server itself holds the databases of {} engines", engines.len()),
-        );
+    match survey::policies(cluster).await {
+        Err(failure) => Check::new(area, Verdict::Unknown, failure.message),
+        Ok(policies) => match policies.missing.first() {
+            None => Check::new(area, Verdict::Ok, format!("{} hold in the API server itself", policies.found)),
+            Some(first) => {
+                let count = policies.missing.len();
+                let message = format!(
+                    "{count} policies or bindings are missing, such as {first}: nothing holds there while the webhook is away"
+                );
+                Check::new(area, Verdict::Warning, message)
+                    .next("kubectl apply --server-side -k manifests/base/policies")
+            }
+        },
     }
-    let which = if lacking.len() == engines.len() { "any engine".to_owned() } else { lacking.join(", ") };
-    let message = format!("none holds the databases of {which} while the webhook is away");
-    Check::new(area, Verdict::Warning, message).next("kubectl apply --server-side -k manifests/base/policies")
 }
 
 async fn controller(cluster: &Cluster) -> Check {
