@@ -1,6 +1,6 @@
 //! The reviews that benchmarks send, of the size and in the order of an API server's.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The namespace of everything.
 pub const NAMESPACE: &str = "demo";
@@ -37,18 +37,14 @@ pub fn class() -> Value {
 
 /// The record of who wrote which field, as the API server keeps it, of about `bytes` bytes.
 pub fn managed(bytes: usize) -> Value {
-    let mut fields = json!({});
-    let mut entry = json!([]);
-    for number in 0.. {
+    let field = |number: usize| {
         let below = json!({".": {}, "f:requests": {"f:storage": {}, "f:memory": {}}});
-        fields[format!("f:field{number}")] = json!({format!("k:{{\"name\":\"item{number}\"}}"): below});
-        entry = json!([{"manager": "kubectl-client-side-apply", "operation": "Update", "apiVersion": "kubedb.com/v1",
-            "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": fields}}]);
-        if entry.to_string().len() >= bytes {
-            break;
-        }
-    }
-    entry
+        (format!("f:field{number}"), json!({format!("k:{{\"name\":\"item{number}\"}}"): below}))
+    };
+    let (name, value) = field(10);
+    let fields: Map<String, Value> = (0..bytes / (name.len() + value.to_string().len() + 4)).map(field).collect();
+    json!([{"manager": "kubectl-client-side-apply", "operation": "Update", "apiVersion": "kubedb.com/v1",
+        "time": "2026-01-01T00:00:00Z", "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": fields}}])
 }
 
 /// The review of an OpsRequest that is created for a database: 2.5 KB.

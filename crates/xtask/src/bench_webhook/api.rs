@@ -22,18 +22,19 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::name;
 use super::reviews::{self, NAMESPACE};
 
 /// Events that a watch may be behind.
 const BEHIND: usize = 1 << 14;
 
-/// What stands for the number in a template.
-const NUMBER: &str = "@@";
+/// What stands for the name of a database in a template.
+const NAME: &str = "@@";
 
 /// How many objects there are, all MongoDB's.
 #[derive(Clone, Copy)]
 pub struct Filled {
-    /// Databases `db-0`, `db-1` …
+    /// Databases.
     pub databases: usize,
     /// Active OpsRequests, one a database.
     pub operations: usize,
@@ -58,9 +59,9 @@ impl Api {
     pub fn start(folder: &Path, authority: &str, filled: Filled) -> Result<Self> {
         let pair = Files::new(folder.join("tls.crt"), folder.join("tls.key")).read(unix_now_s())?;
         let tls = Arc::new(Certificate::new(pair.context("no certificate")?).server_config()?);
-        let mut database = reviews::database(&format!("db-{NUMBER}"));
+        let mut database = reviews::database(NAME);
         database["metadata"]["managedFields"] = reviews::managed(7_500);
-        let operation = reviews::ops_request(&format!("ops-{NUMBER}"), &format!("db-{NUMBER}"), 5);
+        let operation = reviews::ops_request(&format!("{NAME}-ops"), NAME, 5);
         let (ends, _) = broadcast::channel(BEHIND);
         let (database, operation) = (database.to_string(), operation.to_string());
         let shown = Arc::new(Shown { filled, database, operation, ends: ends.clone() });
@@ -147,10 +148,9 @@ fn watch(shown: &Shown, plural: &str) -> Response {
 }
 
 impl Shown {
-    fn one(&self, name: &str) -> Response {
-        let number: Option<usize> = name.strip_prefix("db-").and_then(|number| number.parse().ok());
-        match number.filter(|number| *number < self.filled.databases) {
-            Some(number) => json_of(self.database.replace(NUMBER, &number.to_string())),
+    fn one(&self, wanted: &str) -> Response {
+        match (0..self.filled.databases).map(name).find(|name| name == wanted) {
+            Some(name) => json_of(self.database.replace(NAME, &name)),
             None => not_found(),
         }
     }
@@ -163,7 +163,7 @@ impl Shown {
             _ => (0, &String::new()),
         };
         let to = count.min(from.saturating_add(limit));
-        let items: Vec<String> = (from..to).map(|number| template.replace(NUMBER, &number.to_string())).collect();
+        let items: Vec<String> = (from..to).map(|number| template.replace(NAME, &name(number))).collect();
         let next = if to < count { to.to_string() } else { String::new() };
         let metadata = json!({"resourceVersion": "7", "continue": next});
         format!(r#"{{"kind":"List","apiVersion":"v1","metadata":{metadata},"items":[{}]}}"#, items.join(","))

@@ -114,7 +114,7 @@ impl Bench {
         let [null, go] = [(null, address, "null.log"), (go, at, "go.log")]
             .map(|(mut command, address, log)| Server::start(&mut command, address, &self.folder.join(log)));
         let servers = [null?, go?];
-        let request = load::request(&reviews::create("db-0", 5));
+        let request = load::request(&reviews::create(&name(0), 5));
         for server in &servers {
             until(|| async { self.client.ask(server.address, &request).await.is_ok() }).await?;
         }
@@ -169,7 +169,7 @@ impl Bench {
     /// How soon the webhook answers, and what it holds in memory.
     async fn starts(&self) -> Result<Vec<String>> {
         let empty = self.api(EMPTY)?;
-        let request = load::request(&reviews::create("db-0", 5));
+        let request = load::request(&reviews::create(&name(0), 5));
         let (mut took_ms, mut resident_mib) = (Vec::new(), Vec::new());
         for _ in 0..STARTS {
             let began = Instant::now();
@@ -205,12 +205,15 @@ impl Bench {
 
 /// What is sent. Each OpsRequest is for another database; the update asks for more storage.
 fn loads() -> Vec<Load> {
-    let create =
-        |count: usize| (0..count).map(|n| load::request(&reviews::create(&name(n * 97 % DATABASES), 5))).collect();
-    let size = "/spec/storage/resources/requests/storage";
-    let update = |count: usize| {
-        (0..count).map(|n| load::request(&reviews::update("jane", &name(n), size, &json!("20Gi")))).collect()
+    // Made once for a name that stands for all: they are as long.
+    let any = name(DATABASES);
+    let of = |review: Vec<u8>, number: usize| {
+        load::request(String::from_utf8_lossy(&review).replace(&any, &name(number % DATABASES)).as_bytes())
     };
+    let (asked, size) = (reviews::create(&any, 5), "/spec/storage/resources/requests/storage");
+    let updated = reviews::update("jane", &any, size, &json!("20Gi"));
+    let create = |count: usize| (0..count).map(|n| of(asked.clone(), n * 97)).collect();
+    let update = |count: usize| (0..count).map(|n| of(updated.clone(), n)).collect();
     let open = |what, requests, connections, of_null, of_ours| Load {
         what,
         requests,
@@ -235,9 +238,9 @@ fn loads() -> Vec<Load> {
     ]
 }
 
-/// The name of a database.
+/// The name of a database: all are as long.
 fn name(number: usize) -> String {
-    format!("db-{number}")
+    format!("db-{number:05}")
 }
 
 fn row(load: &Load, [ours, null, go]: [f64; 3]) -> String {
