@@ -112,7 +112,7 @@ fn made(text: &str) -> Vec<String> {
 
 /// Whether a line tells where an operation is on its way: how many there are depends on when it was looked at.
 fn is_on_the_way(line: &str) -> bool {
-    line.contains("-scale-N  ") && (line.contains("  Pending  ") || line.contains("  Progressing  "))
+    line.contains("  Pending  ") || line.contains("  Progressing  ")
 }
 
 /// Whether the answer is as the page has it; `...` stands for any lines.
