@@ -32,6 +32,16 @@ pub struct Cost {
 
 /// Measures the plugin and prints a table in Markdown.
 pub fn plugin() -> Result<()> {
+    with_playground(Bench::all)
+}
+
+/// Measures `status -A` beside `kubectl get` of the same databases, and prints a table in Markdown.
+pub fn status() -> Result<()> {
+    with_playground(Bench::status)
+}
+
+/// Does it with release builds of the plugin and of kubectl, on a control plane without the simulator.
+fn with_playground(work: impl FnOnce(&Bench) -> Result<()>) -> Result<()> {
     let root = assets::workspace();
     run(Command::new(env!("CARGO")).current_dir(&root).args(["build", "--release", "--package", "kubectl-dbscale"]))?;
     let kubectl = root.join("target/controlplane/kubectl");
@@ -43,7 +53,7 @@ pub fn plugin() -> Result<()> {
     let dir = root.join("target/bench");
     let playground = playground::hold(&dir, &["simulator".to_owned()])?;
     let bench = Bench { plugin: root.join("target/release/kubectl-dbscale"), kubectl, dir: dir.canonicalize()? };
-    let done = bench.all();
+    let done = work(&bench);
     playground.end()?;
     done
 }
@@ -105,6 +115,22 @@ impl Bench {
         let theirs = self.measured(&["sh", "-c", &script])?;
         row(&format!("{MANY} vertical scalings, time"), ours.ms / 1000.0, theirs.ms / 1000.0, "s");
         row(&format!("{MANY} vertical scalings, peak memory of a process"), ours.mib, theirs.mib, "MiB");
+        Ok(())
+    }
+
+    /// `kubectl-dbscale status -A` against `kubectl get mongodbs -A`, in turn.
+    fn status(&self) -> Result<()> {
+        self.databases("many", MANY)?;
+        let (plugin, kubectl) = (self.plugin.display().to_string(), self.kubectl.display().to_string());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            ours.push(self.measured(&[&plugin, "status", "-A"])?);
+            theirs.push(self.measured(&[&kubectl, "get", "mongodbs", "-A"])?);
+        }
+        let (ours, theirs) = (median(&ours), median(&theirs));
+        println!("| {MANY} databases | `status -A` | `kubectl get` | Ratio |\n|---|---|---|---|");
+        row("time", ours.ms, theirs.ms, "ms");
+        row("peak memory", ours.mib, theirs.mib, "MiB");
         Ok(())
     }
 

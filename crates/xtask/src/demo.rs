@@ -1,5 +1,6 @@
 //! `demo`: the main job, from nothing to scaled databases, on a machine without a cluster.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::Path;
@@ -10,10 +11,13 @@ use anstyle::{Color, RgbColor};
 use anyhow::{Context, Result, bail, ensure};
 use dbscale_testbed::assets;
 
-use crate::playground;
+use crate::{playground, screen};
 
 /// How long a database or an operation may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// How wide the terminal of a picture is.
+const COLUMNS: u16 = 112;
 
 /// The picture's colours: light text on a dark ground, legible on either page.
 const WHITE: Color = Color::Rgb(RgbColor(0xe6, 0xe6, 0xe6));
@@ -22,18 +26,18 @@ const BLACK: Color = Color::Rgb(RgbColor(0x1c, 0x1f, 0x26));
 struct Demo<'d> {
     dir: &'d Path,
     checked: u32,
-    /// What [`Demo::film`] has shown, with its colours.
-    film: String,
+    /// What [`Demo::film`] has shown, with its colours, by the picture's name.
+    film: BTreeMap<&'static str, String>,
 }
 
 /// Runs the demo; an outcome that is not as promised ends it with an error.
 ///
-/// `picture` names an SVG file to write, with some of the commands and their output as a terminal shows them.
-pub fn run(keep: bool, picture: Option<&Path>) -> Result<()> {
+/// `pictures` names a folder for SVG files with some of the commands and their output as a terminal shows them.
+pub fn run(keep: bool, pictures: Option<&Path>) -> Result<()> {
     let dir = assets::workspace().join("target/demo");
     say("A control plane on this machine: a real API server and scheduler, with KubeDB's operator simulated");
     let playground = playground::hold(&dir, &[])?;
-    let mut demo = Demo { dir: &dir, checked: 0, film: String::new() };
+    let mut demo = Demo { dir: &dir, checked: 0, film: BTreeMap::new() };
     let done = demo.scenes();
     let film = std::mem::take(&mut demo.film);
     if keep {
@@ -43,13 +47,15 @@ pub fn run(keep: bool, picture: Option<&Path>) -> Result<()> {
         playground.end()?;
     }
     done?;
-    if let Some(file) = picture {
+    for (name, film) in
+        pictures.into_iter().flat_map(|folder| film.iter().map(move |(name, text)| (folder.join(name), text)))
+    {
         let svg = anstyle_svg::Term::new()
             .palette(anstyle_svg::WIN10_CONSOLE)
             .fg_color(WHITE)
             .bg_color(BLACK)
-            .render_svg(&film);
-        std::fs::write(file, svg).with_context(|| format!("could not write {}", file.display()))?;
+            .render_svg(film);
+        std::fs::write(&name, svg).with_context(|| format!("could not write {}", name.display()))?;
     }
     println!(
         "\nDone: {} outcomes checked. Three databases were resized and given more members, shards and storage through\n\
@@ -69,7 +75,11 @@ impl Demo<'_> {
         self.show(0, &["kubectl", "get", "mongodb,postgres,redis"])?;
 
         say("More memory: db.t3.small to db.t3.medium");
-        self.film(0, &["kubectl", "dbscale", "vertical", "mongodb/my-db", "--size", "db.t3.medium", "--wait"])?;
+        self.film(
+            "demo.svg",
+            0,
+            &["kubectl", "dbscale", "vertical", "mongodb/my-db", "--size", "db.t3.medium", "--wait"],
+        )?;
         let memory = ["get", "pod", "my-db-0", "-o", "jsonpath={.spec.containers[0].resources.limits.memory}"];
         self.until(&memory, "4Gi")?;
 
@@ -90,16 +100,35 @@ impl Demo<'_> {
         )?;
         self.until(&["get", "postgres", "crm", "-o", "jsonpath={.spec.replicas}"], "3")?;
 
+        say("Going on the way: a size and members of a database that takes its time");
+        let slow = ["annotate", "postgres", "crm", "testbed.dbscale.dev/slow=4s"];
+        self.read(&slow)?;
+        self.show(0, &["kubectl", "dbscale", "vertical", "postgres/crm", "--size", "db.t3.medium", "--wait"])?;
+        let recorded = ["get", "scalingrecord", "postgres-crm", "-o", "jsonpath={.status.last}"];
+        self.until(&recorded, "VerticalScaling Successful")?;
+        let created = self.read(&["dbscale", "vertical", "postgres/crm", "--size", "db.t3.large", "-o", "name"])?;
+        self.show(0, &["kubectl", "dbscale", "horizontal", "postgres/crm", "--replicas", "5"])?;
+        let name = created.rsplit('/').next().unwrap_or_default().to_owned();
+        self.until(&["get", "postgresopsrequest", &name, "-o", "jsonpath={.status.phase}"], "Progressing")?;
+        self.film("status.svg", 0, &["kubectl", "dbscale", "status"])?;
+        self.film_wait(&name)?;
+        self.show(0, &["kubectl", "dbscale", "wait", "postgres/crm"])?;
+        self.read(&["annotate", "postgres", "crm", "testbed.dbscale.dev/slow-"])?;
+
         say("A plan of everything at once, and then more storage: 20Gi to 50Gi");
-        self.film(0, &["kubectl", "dbscale", "plan", "mongodb/my-db", "--size", "db.t3.large", "--storage", "50Gi"])?;
+        self.film(
+            "demo.svg",
+            0,
+            &["kubectl", "dbscale", "plan", "mongodb/my-db", "--size", "db.t3.large", "--storage", "50Gi"],
+        )?;
         self.show(0, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "50Gi", "--wait"])?;
         let capacity = ["get", "pvc", "datadir-my-db-0", "-o", "jsonpath={.status.capacity.storage}"];
         self.until(&capacity, "50Gi")?;
 
         say("What is refused, and why");
-        self.film(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "20Gi"])?;
+        self.film("demo.svg", 3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "20Gi"])?;
         self.show(3, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "500M"])?;
-        self.film(3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
+        self.film("demo.svg", 3, &["kubectl", "dbscale", "horizontal", "mongodb/my-db", "--replicas", "0"])?;
         self.show(2, &["kubectl", "dbscale", "storage", "mongodb/my-db", "--to", "100GB"])?;
         self.show(2, &["kubectl", "dbscale", "vertical", "redis/cache", "--size", "db.t3.meduim"])?;
         self.show(3, &["kubectl", "dbscale", "vertical", "mongodb/no-such-db", "--size", "db.t3.medium"])?;
@@ -123,7 +152,7 @@ impl Demo<'_> {
     }
 
     /// Shows a command as [`Demo::show`] does, in the colours of a terminal, and keeps it for the picture.
-    fn film(&mut self, code: i32, command: &[&str]) -> Result<()> {
+    fn film(&mut self, picture: &'static str, code: i32, command: &[&str]) -> Result<()> {
         let (mut output, writer) = std::io::pipe()?;
         let mut child = {
             let mut run = self.command(command[0]);
@@ -135,9 +164,40 @@ impl Demo<'_> {
         let status = child.wait()?;
         println!("\n$ {}\n{}", command.join(" "), text.trim_end());
         ensure!(status.code() == Some(code), "`{}` ended with {status}, not with {code}", command.join(" "));
-        let _ = write!(self.film, "$ {}\n{text}\n", command.join(" "));
+        let film = self.film.entry(picture).or_default();
+        let _ = write!(film, "$ {}\n{text}\n", command.join(" "));
         self.checked += 1;
         Ok(())
+    }
+
+    /// Follows an operation on a terminal, and keeps the line as it was when most was done and it still ran.
+    fn film_wait(&mut self, name: &str) -> Result<()> {
+        let command = ["kubectl", "dbscale", "wait", name];
+        println!("\n$ {}", command.join(" "));
+        let lines = screen::drawn(self.command(command[0]).args(&command[1..]), COLUMNS)?;
+        let last = lines.last().context("nothing was told")?;
+        println!("{last}");
+        ensure!(last.contains("Successful"), "{name} is told as '{last}'");
+        let on_the_way = lines
+            .iter()
+            .filter(|line| line.contains("Progressing") && line.contains('░'))
+            .max_by_key(|line| line.matches('█').count());
+        let line = on_the_way.unwrap_or(last);
+        self.film.insert("wait.svg", format!("$ {}\n{line}\n", command.join(" ")));
+        self.checked += 1;
+        Ok(())
+    }
+
+    /// What a kubectl command prints.
+    fn read(&self, command: &[&str]) -> Result<String> {
+        let answer = self.command("kubectl").args(command).output()?;
+        ensure!(
+            answer.status.success(),
+            "`kubectl {}`: {}",
+            command.join(" "),
+            String::from_utf8_lossy(&answer.stderr)
+        );
+        Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
     }
 
     /// Waits until a kubectl command answers with a text.

@@ -13,6 +13,7 @@ mod playground;
 mod policies;
 mod process;
 mod rights;
+mod screen;
 mod soak;
 mod suite;
 mod targets;
@@ -38,9 +39,9 @@ enum Task {
         /// Leave it running
         #[arg(long)]
         keep: bool,
-        /// Write an SVG picture of some of it
-        #[arg(long, value_name = "FILE")]
-        picture: Option<PathBuf>,
+        /// Write SVG pictures of some of it into this folder
+        #[arg(long, value_name = "DIR")]
+        pictures: Option<PathBuf>,
     },
     /// Start a local control plane in the background, with KubeDB simulated
     Up {
@@ -67,12 +68,12 @@ enum Task {
     Targets,
     /// Build what a release holds: archives, sums, krew's manifest, the programs of the images
     Dist(dist::Options),
-    /// Measure: `plugin` compares kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
+    /// Measure: `plugin` and `status` compare kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
     /// the webhook with a server that does nothing, and with controller-runtime; `controller` follows operations among many
     /// databases
     Bench {
         /// What to measure
-        #[arg(value_parser = ["plugin", "lint", "webhook", "controller"])]
+        #[arg(value_parser = ["plugin", "status", "lint", "webhook", "controller"])]
         what: String,
         /// With how many databases the controller is measured, one after the other
         #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
@@ -112,7 +113,7 @@ fn main() -> ExitCode {
 
 fn run() -> Result<()> {
     match Cli::parse().task {
-        Task::Demo { keep, picture } => demo::run(keep, picture.as_deref()),
+        Task::Demo { keep, pictures } => demo::run(keep, pictures.as_deref()),
         Task::Up { dir, without } => playground::up(&dir, &without),
         Task::Down { dir } => playground::down(&dir),
         Task::Docs => docs::run(),
@@ -121,6 +122,7 @@ fn run() -> Result<()> {
         Task::Targets => targets::check(),
         Task::Dist(options) => dist::run(&options),
         Task::Bench { what, .. } if what == "lint" => bench_lint::run(),
+        Task::Bench { what, .. } if what == "status" => bench::status(),
         Task::Bench { what, .. } if what == "webhook" => bench_webhook::run(),
         Task::Bench { what, databases } if what == "controller" => bench_controller::run(&databases),
         Task::Bench { .. } => bench::plugin(),
