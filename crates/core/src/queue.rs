@@ -68,7 +68,7 @@ impl Verdict<'_> {
 pub fn line_up<'o>(requests: &[Active<'o>]) -> Vec<(Active<'o>, Verdict<'o>)> {
     let mut line: Vec<Active<'o>> = requests.iter().filter(|r| r.operation.phase.is_active()).copied().collect();
     let runs = |r: &Active| r.operation.phase == Phase::Progressing;
-    line.sort_by_key(|r| (!runs(r), &r.operation.created, &r.operation.name));
+    line.sort_by(|a, b| (!runs(a), a.operation.age()).cmp(&(!runs(b), b.operation.age())));
     let mut before: Option<&'o str> = None;
     let mut told = Vec::new();
     for (index, request) in line.iter().enumerate() {

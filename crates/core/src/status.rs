@@ -7,6 +7,8 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::json;
+use crate::plan::RETRY_OF;
+use crate::rollback::ROLLBACK_OF;
 
 /// `status.phase` of an OpsRequest. Source: the enum in KubeDB's CRDs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -111,6 +113,8 @@ pub struct Operation {
     pub controller: Option<String>,
     /// Why it failed, out of the conditions; empty where nothing says so.
     pub reason: String,
+    /// Whether it was made because of an earlier one: as the way back from it, or to try it again.
+    pub follows: bool,
 }
 
 impl Operation {
@@ -127,7 +131,15 @@ impl Operation {
             deleting: !text("/metadata/deletionTimestamp").is_empty(),
             controller: controller_of(object),
             reason: failure_of(object),
+            follows: follows(object),
         }
+    }
+
+    /// What sorts operations from the oldest to the newest. Creation times have whole seconds: of two made within one, the
+    /// one that was made because of the other is the later.
+    #[must_use]
+    pub fn age(&self) -> (&str, bool, &str) {
+        (&self.created, self.follows, &self.name)
     }
 
     /// Whether it may still change something.
@@ -135,6 +147,13 @@ impl Operation {
     pub fn is_active(&self) -> bool {
         self.phase.is_active() && !self.deleting
     }
+}
+
+/// Whether an OpsRequest was made because of an earlier one: as the way back from it, or to try it again.
+#[must_use]
+pub fn follows(object: &Value) -> bool {
+    let annotations = object.get("metadata").and_then(|metadata| metadata.get("annotations"));
+    [ROLLBACK_OF, RETRY_OF].iter().any(|key| annotations.is_some_and(|all| all.get(key).is_some()))
 }
 
 /// The controller owner of an object, `Kind/name`.

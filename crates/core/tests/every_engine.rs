@@ -284,6 +284,7 @@ fn one_operation_of_a_type_at_a_time() {
                 deleting: false,
                 controller: None,
                 reason: String::new(),
+                follows: false,
             });
             let ask = request(engine, "VerticalScaling", None, Value::Null);
             verdict(engine, &ask, &facts)

@@ -203,6 +203,7 @@ fn a_second_command_within_one_second_is_another_request_and_is_refused() {
             deleting: false,
             controller: None,
             reason: String::new(),
+            follows: false,
         });
     }
     let plan = planned(&facts, &Intent { replicas: Some(5), ..Intent::default() }).unwrap();

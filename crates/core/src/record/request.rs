@@ -8,7 +8,7 @@ use crate::change::{Change, STANZAS};
 use crate::database::{Database, tracker_of};
 use crate::plan::{BEFORE, MANAGED_BY, REQUESTED_BY};
 use crate::rollback::{ROLLBACK, ROLLBACK_OF};
-use crate::status::{Phase, controller_of, failed_condition};
+use crate::status::{Phase, controller_of, failed_condition, follows};
 
 /// Marks beside those of GitOps tools on a database: on an OpsRequest nobody but such a tool sets them.
 ///
@@ -19,6 +19,7 @@ const REQUEST_MARKS: [(&str, &str, &str); 2] = [
 ];
 
 /// An OpsRequest, as far as the record, the retention and the rollback look at it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may go with any other")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `metadata.name`.
@@ -53,6 +54,8 @@ pub struct Request {
     pub rolls_back: bool,
     /// The name of the failed request that this one goes back from.
     pub rollback_of: Option<Box<str>>,
+    /// Whether it was made because of an earlier one.
+    pub follows: bool,
     /// The parts of its spec that scale, as JSON.
     spec: Box<str>,
 }
@@ -93,15 +96,15 @@ impl Request {
             before: annotation(BEFORE).map(Into::into),
             rolls_back: annotation(ROLLBACK.0) == Some(ROLLBACK.1),
             rollback_of: annotation(ROLLBACK_OF).map(Into::into),
+            follows: follows(object),
             spec: Value::Object(spec).to_string().into(),
         })
     }
 
-    /// What sorts requests from the oldest to the newest. Creation times have whole seconds: of two made within one, a
-    /// rollback is the later.
+    /// What sorts requests from the oldest to the newest, as [`crate::status::Operation::age`] does.
     #[must_use]
     pub fn age(&self) -> (Timestamp, bool, &str) {
-        (self.created, self.rollback_of.is_some(), &self.name)
+        (self.created, self.follows, &self.name)
     }
 
     /// What it wants, as the rules see it.

@@ -79,6 +79,7 @@ pub fn operation(name: &str, ops_type: &str, phase: &str) -> Operation {
         deleting: false,
         controller: None,
         reason: String::new(),
+        follows: false,
     }
 }
 

@@ -93,8 +93,7 @@ fn chosen<'d>(dossier: &'d Dossier, named: &Named) -> Result<&'d Found, Failure>
             dossier.request(name).ok_or_else(|| told(format!("{name} is gone"), "ask anew with kubectl dbscale set"))?
         }
         Named::Database(_) => {
-            let newest =
-                dossier.seen.requests.iter().max_by_key(|found| (&found.operation.created, &found.operation.name));
+            let newest = dossier.seen.requests.iter().max_by_key(|found| found.operation.age());
             newest.ok_or_else(|| {
                 told(
                     format!("{target} has no OpsRequest that could be sent again"),

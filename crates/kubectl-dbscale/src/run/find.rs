@@ -142,7 +142,7 @@ async fn of_target(
             .map(|object| Found::of(engine, object))
             .filter(|found| found.phase().is_active())
             .collect();
-        all.sort_by(|a, b| (&a.operation.created, &a.operation.name).cmp(&(&b.operation.created, &b.operation.name)));
+        all.sort_by(|a, b| a.operation.age().cmp(&b.operation.age()));
         Ok::<_, Failure>(all)
     };
     let Some(name) = &target.name else {

@@ -163,7 +163,7 @@ fn text(object: &Value, pointer: &str) -> String {
 }
 
 fn last_failure(requests: &[Found]) -> Option<Failed> {
-    let newest = requests.iter().max_by_key(|r| (&r.operation.created, &r.operation.name))?;
+    let newest = requests.iter().max_by_key(|r| r.operation.age())?;
     let operation = &newest.operation;
     (operation.phase == Phase::Failed).then(|| Failed {
         ops_request_name: operation.name.clone(),

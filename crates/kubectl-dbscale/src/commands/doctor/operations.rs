@@ -143,7 +143,7 @@ fn look_at(cause: Option<&str>, found: &Found) -> String {
 
 /// The newest OpsRequest, where it has failed.
 fn failed(seen: &Seen) -> Option<Check> {
-    let newest = seen.requests.iter().max_by_key(|r| (&r.operation.created, &r.operation.name))?;
+    let newest = seen.requests.iter().max_by_key(|r| r.operation.age())?;
     let operation = &newest.operation;
     if operation.phase != Phase::Failed {
         return None;
