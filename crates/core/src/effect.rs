@@ -210,13 +210,14 @@ fn covers(has: &ResourceSet, wanted: &ResourceSet) -> bool {
     })
 }
 
-/// Whether the object asks for the size, and every claim has it.
+/// Whether the object asks for the size, and every claim has it that a pod uses.
 fn volumes(view: &ComponentView, size: Quantity, there: &There<'_>) -> Option<String> {
     let name = view.name();
     if there.object_too && view.storage().is_some_and(|has| has < size) {
         return Some(format!("the object says less than {size} for {name}"));
     }
-    let mut small = there.claims.iter().filter(|c| c.component == name && c.capacity.unwrap_or(c.requested) < size);
+    let used = there.claims.iter().filter(|c| c.component == name && !c.idle);
+    let mut small = used.filter(|c| c.capacity.unwrap_or(c.requested) < size);
     let first = small.next()?;
     Some(match small.count() {
         0 => format!("claim {} is smaller than {size}", first.name),

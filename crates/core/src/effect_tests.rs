@@ -29,15 +29,17 @@ fn request(spec: &Value, database: &Database) -> Change {
 fn found(spec: &Value, object: &Value, pods: &[Value], object_too: bool) -> Vec<String> {
     let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), object);
     let pods = pods_of(&database, object, pods);
-    let claims = [ClaimFact {
-        name: "datadir-db-0".to_owned(),
+    let claim = |name: &str, capacity: &str, idle| ClaimFact {
+        name: name.to_owned(),
         component: "replicaSet".to_owned(),
         class: None,
         requested: "50Gi".parse().unwrap(),
-        capacity: "20Gi".parse().ok(),
+        capacity: capacity.parse().ok(),
         failed: None,
-        idle: false,
-    }];
+        idle,
+    };
+    // The second is left over from a member that was scaled away.
+    let claims = [claim("datadir-db-0", "20Gi", false), claim("datadir-db-3", "10Gi", true)];
     let there = There { database: &database, object_too, pods: Some(&pods), claims: &claims };
     missing(&request(spec, &database), &there)
 }

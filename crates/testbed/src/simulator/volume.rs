@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::json;
 use super::layout::Set;
 use super::operation::{Goal, Leave, Move, Next, Present, Touch};
+use super::volumes::PENDING;
 
 /// The next moves.
 pub fn next(goal: &Goal, before: &[Set], after: &[Set], present: &Present) -> Next {
@@ -38,7 +39,10 @@ fn one(set: &Set, touch: &Touch, present: &Present, wanted: (Quantity, &str), of
     let claims: Vec<&Arc<Value>> = present.claims_of(live.map_or(&set.object, |l| l)).collect();
     let below = |claim: &&&Arc<Value>, pointer: &str| amount(claim, pointer).is_none_or(|present| present < size);
     let to_ask: Vec<_> = claims.iter().filter(|c| below(c, "/spec/resources/requests/storage")).collect();
-    let growing = !to_ask.is_empty() || claims.iter().any(|c| below(&c, "/status/capacity/storage"));
+    let small: Vec<_> = claims.iter().filter(|c| below(c, "/status/capacity/storage")).collect();
+    // What no pod mounts grows no further than that.
+    let waits_for_pod = |c: &&&Arc<Value>| offline && json::has_condition(c, PENDING);
+    let growing = !to_ask.is_empty() || !small.iter().all(waits_for_pod);
     if offline && growing {
         match live {
             Some(live) if json::is_deleting(live) => return Next::Wait,
@@ -65,6 +69,7 @@ fn one(set: &Set, touch: &Touch, present: &Present, wanted: (Quantity, &str), of
     match (live, again) {
         (None, Some(again)) if offline => Next::Act(vec![Move::CreateSet(again.kind, again.object.clone())]),
         _ if offline && !present.is_complete(&set.name) => Next::Wait,
+        _ if !small.is_empty() => Next::Wait,
         _ => Next::Done,
     }
 }
@@ -119,13 +124,16 @@ mod tests {
         assert_eq!(look("Offline", &present), grow());
         all_claims(&mut present, "/spec/resources/requests/storage");
         assert_eq!(look("Offline", &present), Next::Wait);
-        all_claims(&mut present, "/status/capacity/storage");
+        let pending = json!([{"type": PENDING, "status": "True"}]);
+        present.claims.iter_mut().for_each(|c| Arc::make_mut(c)["status"]["conditions"] = pending.clone());
         let Next::Act(moves) = look("Offline", &present) else { panic!("it acts") };
         let [Move::CreateSet(_, made)] = &moves[..] else { panic!("one workload: {moves:?}") };
         assert_eq!(made["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"], "50Gi");
         present.sets.push(set);
         assert_eq!(look("Offline", &present), Next::Wait);
         present.pods = pods;
+        assert_eq!(look("Offline", &present), Next::Wait);
+        all_claims(&mut present, "/status/capacity/storage");
         assert_eq!(look("Offline", &present), Next::Done);
     }
 }

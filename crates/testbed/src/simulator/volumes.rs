@@ -14,6 +14,9 @@ use super::world::{Id, Kind};
 /// The provisioner of the storage classes that the simulator serves.
 pub const PROVISIONER: &str = "testbed.dbscale.dev/sim";
 
+/// The condition of a claim whose volume has grown, and whose file system has not. Source: Kubernetes' expand controller.
+pub(super) const PENDING: &str = "FileSystemResizePending";
+
 /// How soon to look again where something is missing or held.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -50,6 +53,16 @@ pub async fn reconcile_claim(hands: &Hands, id: &Id) -> Result<Option<Duration>,
     }
     let size = claim.pointer("/spec/resources/requests/storage").cloned().unwrap_or_default();
     let volume = Id::at(Kind::Volume, "", json::text(&claim, "/spec/volumeName"));
+    if !is_mounted(hands, id) {
+        // The volume is larger already; its file system follows when a pod mounts it.
+        if !json::has_condition(&claim, PENDING) {
+            hands.patch(&volume, None, &json!({"spec": {"capacity": {"storage": size}}})).await?;
+            let condition = json!({"type": PENDING, "status": "True", "lastTransitionTime": json::now(),
+                "message": "Waiting for user to (re-)start a pod to finish file system resize of volume on node."});
+            hands.patch(id, Some("status"), &json!({"status": {"conditions": [condition]}})).await?;
+        }
+        return Ok(Some(AGAIN));
+    }
     hands.patch(&volume, None, &json!({"spec": {"capacity": {"storage": size}}})).await?;
     let status = json!({"capacity": {"storage": size}, "conditions": [], "allocatedResources": null, "allocatedResourceStatuses": null});
     hands.patch(id, Some("status"), &json!({"status": status})).await?;
@@ -79,6 +92,18 @@ fn is_too_small(claim: &Value) -> bool {
     let amount = |pointer| Written::of(claim.pointer(pointer)?)?.quantity();
     let (wanted, has) = (amount("/spec/resources/requests/storage"), amount("/status/capacity/storage"));
     wanted.zip(has).is_some_and(|(wanted, has)| wanted > has)
+}
+
+/// Whether a pod that runs has the claim.
+fn is_mounted(hands: &Hands, claim: &Id) -> bool {
+    let world = hands.world();
+    let names = |pod: &Value| {
+        let mut volumes = json::list(pod, "/spec/volumes").iter();
+        volumes.any(|v| json::text(v, "/persistentVolumeClaim/claimName") == claim.name)
+    };
+    let beside = world.all(Kind::Pod).filter(|pod| pod.namespace == claim.namespace);
+    let mut pods = beside.filter_map(|pod| world.get(&pod));
+    pods.any(|pod| names(&pod) && !json::text(&pod, "/spec/nodeName").is_empty() && !json::is_deleting(&pod))
 }
 
 /// Whether an annotation of the claim, or of the database that its labels name, keeps the volume as it is.
