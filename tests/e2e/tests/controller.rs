@@ -183,6 +183,26 @@ mod controller {
     }
 
     #[test]
+    fn a_claim_that_no_pod_uses_grows_only_when_one_does_again() {
+        let (world, record) = world("left-over", &databases::mongodb(), &json!({}));
+        let scale = |replicas: &str| {
+            let made = ask(&world, &["horizontal", "mg/db", "--replicas", replicas]);
+            past(&world, &record, "name", made["ops_request_name"].as_str().unwrap());
+        };
+        scale("4");
+        scale("3");
+        ask(&world, &["storage", "mg/db", "--to", "50Gi"]);
+        let grown = past(&world, &record, "type", "StoragePatch");
+        assert_eq!(grown["changes"][0]["after"], "50Gi");
+        world.until(&record, PHASE, "Running");
+        let (asked, has) = (".spec.resources.requests.storage", ".status.capacity.storage");
+        assert_eq!(world.value("pvc/datadir-db-2", has), "50Gi");
+        assert_eq!(world.value("pvc/datadir-db-3", asked), "20Gi");
+        scale("4");
+        world.until("pvc/datadir-db-3", has, "50Gi");
+    }
+
+    #[test]
     fn a_kind_that_goes_and_comes_is_picked_up_again() {
         let world = World::new("record-crd");
         let kinds = ["crd", "ignites.kubedb.com", "igniteopsrequests.ops.kubedb.com"];
