@@ -79,10 +79,10 @@ enum Task {
         #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
         databases: Vec<usize>,
     },
-    /// Run the long forms of the tests under load: `webhook`
+    /// Run the long forms of the tests under load and in trouble: `webhook`, `controller`
     Soak {
         /// What to try
-        #[arg(value_parser = ["webhook"])]
+        #[arg(value_parser = ["webhook", "controller"])]
         what: String,
     },
     /// Runs one command and prints its time and peak memory
@@ -126,6 +126,7 @@ fn run() -> Result<()> {
         Task::Bench { what, .. } if what == "webhook" => bench_webhook::run(),
         Task::Bench { what, databases } if what == "controller" => bench_controller::run(&databases),
         Task::Bench { .. } => bench::plugin(),
+        Task::Soak { what } if what == "controller" => soak::controller(),
         Task::Soak { .. } => soak::webhook(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without } => playground::serve(&dir, &without),

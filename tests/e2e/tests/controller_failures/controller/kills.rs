@@ -14,7 +14,8 @@ async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     plane.until("mongodbs", count, |o| o["status"]["phase"] == "Ready").await;
     let mut running = [plane.controller(&[]).0, plane.controller(&[]).0];
     // The first round runs while leaders die; those that fail go back, and no other request follows them.
-    plane.create((0..count).map(|i| request(i, 0, 12)).collect()).await;
+    // They end one by one while the kills last, which is some two seconds each.
+    plane.create((0..count).map(|i| request(i, 0, 12.max(2 * kills))).collect()).await;
     for kill in 0..kills {
         // Both die in turn, so that it is the leader often enough, at moments that differ from turn to turn.
         tokio::time::sleep(Duration::from_millis(700 + (kill as u64 * 977) % 2600)).await;
@@ -36,6 +37,8 @@ async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     assert_eq!((outcomes("Failed"), outcomes("Successful")), (rolled_back, count));
     // One rollback for each failure, and nothing deleted: no database has more than three.
     assert_eq!(plane.list("mongodbopsrequests").await.len(), count + rolled_back);
-    assert!(plane.log().matches("\"lease taken\"").count() > 1, "the leader changed");
+    let leaders = plane.log().matches("\"lease taken\"").count();
+    assert!(leaders > 1, "the leader changed");
     assert_eq!(plane.log().matches("ops_request_deleted").count(), 0);
+    println!("{count} databases, {} operations, {kills} kills, {leaders} leaders", count + rolled_back);
 }

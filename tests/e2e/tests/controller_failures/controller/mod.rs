@@ -16,10 +16,13 @@ use dbscale_testbed::shipped;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-const PATIENCE: Duration = Duration::from_secs(180);
-
 fn number(variable: &str, otherwise: usize) -> usize {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap())
+}
+
+/// How long a condition may take to come true.
+fn patience() -> Duration {
+    Duration::from_secs(number("DBSCALE_PATIENCE_S", 180) as u64)
 }
 
 fn program() -> PathBuf {
@@ -92,7 +95,7 @@ impl Plane {
                 return all;
             }
             let odd = all.iter().find(|o| !wanted(o)).map(|o| o["status"].to_string());
-            assert!(began.elapsed() < PATIENCE, "{so} of {count} {kind} are as wanted; one that is not: {odd:?}");
+            assert!(began.elapsed() < patience(), "{so} of {count} {kind} are as wanted; one that is not: {odd:?}");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
     }
@@ -101,7 +104,7 @@ impl Plane {
     async fn until_one(&self, kind: &str, wanted: impl Fn(&Value) -> bool) {
         let began = Instant::now();
         while !self.list(kind).await.iter().any(&wanted) {
-            assert!(began.elapsed() < PATIENCE, "none of the {kind} is as wanted");
+            assert!(began.elapsed() < patience(), "none of the {kind} is as wanted");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
