@@ -58,6 +58,13 @@ pub fn follow(planned: &Rollback, made: bool) -> Rollback {
     Rollback { state, ..planned.clone() }
 }
 
+/// What becomes of a planned rollback whose failed request was deleted before its own was made.
+#[must_use]
+pub fn gone(failed: &str) -> Rollback {
+    let message = format!("{failed} was deleted before");
+    Rollback { state: RollbackState::Declined, message, ..Rollback::default() }
+}
+
 /// The same name for the same failed request, so that two controllers never make two.
 fn name(database: &Database, failed: &Request) -> String {
     let tail = format!("-rollback-{}", hash(&failed.uid));

@@ -3,6 +3,7 @@
 //! One record a database, in its namespace and owned by it. `kubectl get scalingrecords` is the answer to "what is going on"
 //! and to "what was done before", also after the OpsRequests themselves are gone.
 
+mod bounds;
 mod deltas;
 mod judge;
 mod observe;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::bounds;
 use super::deltas::deltas;
 use super::judge::{self, overdue};
 use super::{CONFIRMED, DELETED, Growth, Past, Request, Rollback, RollbackState, STORAGE_PATCH, Status, Tracked};
@@ -133,7 +134,7 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     history[..previous.history.len()].reverse();
     history.reverse();
     history.sort_by_key(|p| Reverse((p.ended_at, p.created_at)));
-    let archived = history.split_off(settings.history.min(history.len()));
+    let mut archived = history.split_off(settings.history.min(history.len()));
     let mut status = Status {
         operations,
         history,
@@ -142,9 +143,12 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
         observed_at: previous.observed_at,
         ..Status::default()
     };
+    bounds::cut_parts(&mut status);
     judge::judge(present.database, &requests, &mut status);
+    bounds::cut_verdict(&mut status);
     if status != *previous {
         status.observed_at = Some(now);
+        archived.extend(bounds::archive_what_is_too_large(&mut status));
     }
     let effects = status.effects_due(&requests, settings, now).map(|p| p.uid.clone());
     let overdue = status.operations.iter().filter(|o| o.overdue.is_some()).map(|o| o.uid.clone());
@@ -162,7 +166,7 @@ fn track(
     told: &mut Vec<Told>,
 ) -> Vec<Tracked> {
     let mut operations = Vec::new();
-    for request in requests.iter().filter(|r| r.phase.is_active()) {
+    for request in bounds::followed(requests, previous) {
         let before = previous.operations.iter().find(|o| *o.uid == *request.uid);
         let progressing = request.phase == Phase::Progressing;
         let behind = requests.iter().any(|r| r.uid != request.uid && r.phase == Phase::Progressing);
@@ -285,8 +289,11 @@ fn roll_back(present: &Present<'_>, requests: &[&Request], history: &mut [Past],
             }
             Some(now) if now.state == RollbackState::Planned => {
                 let made = requests.iter().any(|r| *r.name == now.name);
+                let there = requests.iter().any(|r| *r.uid == past.uid);
                 let noted = present.rollbacks.get(&past.uid).cloned();
-                noted.unwrap_or_else(|| rollback::follow(now, made))
+                noted.unwrap_or_else(|| {
+                    if made || there { rollback::follow(now, made) } else { rollback::gone(&past.name) }
+                })
             }
             Some(_) => continue,
         };

@@ -81,6 +81,44 @@ fn a_rollback_is_noted_before_it_is_made_and_only_once() {
 }
 
 #[test]
+fn a_rollback_ends_where_its_failed_request_is_deleted_before() {
+    let mut story = Story::new();
+    let mut failed = request("r", 0, "HorizontalScaling", "Failed");
+    failed["metadata"]["annotations"] = json!({"dbscale.dev/rollback": "on-failure",
+        "dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+    assert!(story.see(1, from_ref(&failed)).recheck.is_some(), "its own is still to be made");
+    let seen = story.see(2, &[]);
+    let rollback = story.status.history[0].rollback.clone().unwrap();
+    assert_eq!((rollback.state, rollback.message.as_str()), (RollbackState::Declined, "r was deleted before"));
+    assert_eq!((notices(&seen), seen.recheck), (vec![Notice::Rollback], None));
+}
+
+#[test]
+fn a_record_stays_small_enough_to_be_stored_whatever_others_write() {
+    let mut story = Story::new();
+    story.settings.history = 200;
+    let long = |name: &str, minute, phase: &str| {
+        let mut object = request(name, minute, "HorizontalScaling", phase);
+        object["metadata"]["annotations"] = json!({"dbscale.dev/requested-by": "ü".repeat(5000),
+            "dbscale.dev/before": json!({"component": "replicaSet", "replicas": "9".repeat(50_000)}).to_string()});
+        object["status"]["conditions"] = json!([{"type": "HorizontalScaling", "status": "False", "reason": "x".repeat(9000),
+            "message": "ü".repeat(30_000), "lastTransitionTime": at(minute).to_string()}]);
+        object
+    };
+    let mut all: Vec<Value> = (0..200).map(|i| long(&format!("failed-{i}"), i, "Failed")).collect();
+    all.extend((200..700).map(|i| long(&format!("waits-{i}"), i, "")));
+    all.push(long("runs", 700, "Progressing"));
+    story.see(701, &all);
+    let size = serde_json::to_vec(&story.status).unwrap().len();
+    assert!(size <= 1_000_000, "{size} bytes");
+    assert!(story.status.history[0].message.ends_with('…'), "a text that was cut says so");
+    let followed: Vec<&str> = story.status.operations.iter().map(|o| o.name.as_str()).collect();
+    assert_eq!((followed.len(), followed[0], followed[99]), (100, "waits-200", "runs"));
+    let seen = story.see(702, &all);
+    assert_eq!((seen.status.observed_at, seen.archived.len()), (Some(at(701)), 0), "nothing changed");
+}
+
+#[test]
 fn of_two_that_ended_in_one_second_the_later_made_is_the_newer() {
     let mut story = Story::new();
     let ended = |name: &str, minute, phase: &str| {
