@@ -3,10 +3,11 @@
 //! As in Kubernetes' own leader election, nobody compares clocks: a lease has run out when it has not changed for its
 //! duration as measured here. The holder gives up before that: when it could not renew for [`Terms::give_up`].
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
@@ -50,6 +51,8 @@ pub struct Lease {
     pub identity: String,
     terms: Terms,
     seen: Option<Seen>,
+    /// When the server was asked to write it for the last time that it did: others count from when it wrote, which is later.
+    renewed: Instant,
 }
 
 /// The lease as it was seen last, and since when it is so.
@@ -77,7 +80,7 @@ impl Lease {
         // A try that hangs must leave time for another before the holder has to give up.
         let cluster = cluster.within(terms.give_up / 3);
         let collection = format!("/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases");
-        Self { cluster, collection, name: name.to_owned(), identity, terms, seen: None }
+        Self { cluster, collection, name: name.to_owned(), identity, terms, seen: None, renewed: Instant::now() }
     }
 
     /// Waits until this process has the lease. `asked` is called whenever the server has answered.
@@ -105,20 +108,23 @@ impl Lease {
 
     /// Renews the lease for as long as that goes well. Returns why it does not any more; the holder must then stop at once.
     pub async fn hold(&mut self) -> String {
-        let mut renewed = Instant::now();
+        let mut problem = "no answer".to_owned();
         loop {
-            tokio::time::sleep(self.terms.pause).await;
-            match self.try_acquire().await {
-                Ok(true) => renewed = Instant::now(),
-                Ok(false) if self.holder() != self.identity => return format!("{} has it now", self.holder()),
-                Err(failure) if renewed.elapsed() >= self.terms.give_up => {
-                    return format!("it could not be renewed for {:?}: {failure}", self.terms.give_up);
+            let left = self.terms.give_up.saturating_sub(self.renewed.elapsed());
+            let turn = async {
+                tokio::time::sleep(self.terms.pause).await;
+                self.try_acquire().await
+            };
+            // A call that hangs is not waited for: others would take the lease meanwhile.
+            match tokio::time::timeout(left, turn).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) if self.holder() != self.identity => return format!("{} has it now", self.holder()),
+                Ok(Ok(false)) => "others wrote it all the time".clone_into(&mut problem),
+                Ok(Err(failure)) => {
+                    tracing::warn!(%failure, "the lease could not be renewed; trying again");
+                    problem = failure.to_string();
                 }
-                Ok(false) if renewed.elapsed() >= self.terms.give_up => {
-                    return format!("others wrote it all the time for {:?}", self.terms.give_up);
-                }
-                Ok(false) => {}
-                Err(failure) => tracing::warn!(%failure, "the lease could not be renewed; trying again"),
+                Err(_) => return format!("it could not be renewed for {:?}: {problem}", self.terms.give_up),
             }
         }
     }
@@ -140,12 +146,13 @@ impl Lease {
 
     /// Takes or renews the lease where that is possible; whether this process has it afterwards.
     async fn try_acquire(&mut self) -> Result<bool, ApiFailure> {
+        let asked = Instant::now();
         let path = format!("{}/{}", self.collection, self.name);
         let lease = match self.cluster.call(&Call::get(&path)).await {
             Ok(lease) => lease,
             Err(failure) if failure.kind == Kind::NotFound => {
                 let lease = self.next(&json!({"metadata": {"name": self.name}}));
-                return self.wrote(self.cluster.call(&Call::post(&self.collection, &lease)).await);
+                return self.wrote(asked, self.cluster.call(&Call::post(&self.collection, &lease)).await);
             }
             Err(failure) => return Err(failure),
         };
@@ -157,13 +164,14 @@ impl Lease {
             return Ok(false);
         }
         let next = self.next(&lease);
-        self.wrote(self.cluster.call(&Call::put(&path, &next)).await)
+        self.wrote(asked, self.cluster.call(&Call::put(&path, &next)).await)
     }
 
-    fn wrote(&mut self, answer: Result<Value, ApiFailure>) -> Result<bool, ApiFailure> {
+    fn wrote(&mut self, asked: Instant, answer: Result<Value, ApiFailure>) -> Result<bool, ApiFailure> {
         match answer {
             Ok(lease) => {
                 self.seen = Some(Seen { lease, since: Instant::now() });
+                self.renewed = asked;
                 Ok(true)
             }
             // Somebody else wrote in between: look again at the next turn, and keep what was thought of them.

@@ -26,6 +26,8 @@ struct Server {
     lease: Value,
     version: u64,
     down: bool,
+    /// Whether it takes calls and never answers.
+    hangs: bool,
 }
 
 impl Server {
@@ -57,6 +59,9 @@ fn cluster(server: &Arc<Mutex<Server>>) -> Cluster {
         let server = Arc::clone(&server);
         async move {
             let (parts, body) = request.into_parts();
+            if server.lock().unwrap().hangs {
+                std::future::pending::<()>().await;
+            }
             let sent = body.collect_bytes().await.map(|b| serde_json::from_slice(&b).unwrap_or_default());
             let (code, answer) = server.lock().unwrap().answer(&parts.method, sent.unwrap_or_default());
             let response = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
@@ -99,6 +104,9 @@ async fn a_holder_that_falls_silent_is_followed_after_the_duration() {
     let began = Instant::now();
     second.acquire(|| ()).await;
     assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(first.hold().await.contains("could not be renewed"), "it gave up long before");
+    // And where its clock had stood still meanwhile, it sees who has it.
+    first.renewed = Instant::now();
     assert!(first.hold().await.contains("second has it now"));
 }
 
@@ -110,6 +118,18 @@ async fn a_holder_that_cannot_renew_gives_up() {
     server.lock().unwrap().down = true;
     let why = first.hold().await;
     assert!(why.contains("could not be renewed for 300ms"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_hangs_is_not_waited_for_longer_than_the_lease_is_safe() {
+    let server = Arc::default();
+    let mut first = lease(&server, "first");
+    first.acquire(|| ()).await;
+    server.lock().unwrap().hangs = true;
+    let began = Instant::now();
+    let why = first.hold().await;
+    assert!(why.contains("could not be renewed for 300ms"), "{why}");
+    assert!(began.elapsed() <= Duration::from_millis(301), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
