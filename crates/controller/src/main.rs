@@ -147,6 +147,13 @@ async fn places(cli: &Cli, metrics: &Metrics) -> anyhow::Result<Vec<Place>> {
         context: cli.context.clone(),
     };
     let flags = if cli.clusters.is_empty() { vec![own] } else { cli.clusters.clone() };
+    let twice = flags.iter().enumerate().find(|(at, flag)| flags[..*at].iter().any(|other| other.name == flag.name));
+    if let Some((_, flag)) = twice {
+        anyhow::bail!(
+            "two clusters are called '{}': logs and metrics could not tell them apart; rename one",
+            flag.name
+        );
+    }
     let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".to_owned());
     let identity = format!("{host}_{:x}-{:x}", std::process::id(), jiff::Timestamp::now().as_nanosecond());
     let mut places = Vec::new();
@@ -160,12 +167,13 @@ async fn places(cli: &Cli, metrics: &Metrics) -> anyhow::Result<Vec<Place>> {
         };
         let cluster = connect(&options).await.with_context(|| format!("cluster {} cannot be used", flag.name))?;
         places.push(Place {
+            // One cluster under two names has one lease, and whoever has it must not take the other's for its own.
+            identity: format!("{identity}_{}", flag.name),
             name: flag.name,
             cluster,
             settings,
             batch: usize::from(cli.batch_size),
             terms: Terms::of_seconds(cli.lease_seconds),
-            identity: identity.clone(),
             metrics: metrics.clone(),
         });
     }

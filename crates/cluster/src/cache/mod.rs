@@ -107,6 +107,15 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// The engine that it is about.
+    #[must_use]
+    pub fn engine(self) -> Option<&'static str> {
+        match self {
+            Self::Engine(engine, _) => Some(engine),
+            _ => None,
+        }
+    }
+
     /// In words: `mongodb databases`.
     #[must_use]
     pub fn name(self) -> String {

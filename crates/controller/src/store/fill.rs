@@ -9,8 +9,8 @@ use dbscale_core::catalog::Catalog;
 use dbscale_core::database::Database;
 use dbscale_core::effect;
 use dbscale_core::ownership::INSTANCE_LABEL;
-use dbscale_core::record::Request;
-use serde_json::Value;
+use dbscale_core::record::{self, Request, Status};
+use serde_json::{Value, json};
 
 use super::{Entry, Inner, Instance, Key, Listed, Recorded, engine_of};
 
@@ -218,19 +218,26 @@ fn matters(before: &Request, now: &Request) -> bool {
 }
 
 pub(super) fn recorded(object: &Value) -> Option<Recorded> {
-    let status = object.get("status").cloned().unwrap_or_default();
+    let status = object.get("status").filter(|s| !s.is_null()).cloned().unwrap_or_else(|| json!({}));
+    let status = serde_json::from_value(status).unwrap_or_else(|error| {
+        let (namespace, name) = (text(object, "/metadata/namespace"), text(object, "/metadata/name"));
+        tracing::warn!(namespace, name, %error, "a record cannot be read, and is written anew without its history");
+        Status::default()
+    });
     Some(Recorded {
-        // One that cannot be read is written anew.
-        status: Arc::new(serde_json::from_value(status).unwrap_or_default()),
+        status: Arc::new(status),
         version: text(object, "/metadata/resourceVersion").parse().ok()?,
         read_back: true,
     })
 }
 
-/// Whose record it is.
+/// Whose record it is; none of one by another name than the controller gives, which somebody else has made.
 fn record_key(object: &Value) -> Option<Key> {
     let engine = Catalog::builtin().of_kind(text(object, "/spec/databaseRef/kind"))?;
-    let name = text(object, "/spec/databaseRef/name").into();
+    let name: Box<str> = text(object, "/spec/databaseRef/name").into();
+    if text(object, "/metadata/name") != record::name(&engine.name, &name) {
+        return None;
+    }
     Some(Key { engine: &engine.name, namespace: text(object, "/metadata/namespace").into(), name })
 }
 

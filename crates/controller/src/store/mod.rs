@@ -180,7 +180,10 @@ impl Store {
     #[must_use]
     pub fn counts(&self) -> (HashMap<&'static str, i64>, i64, i64) {
         let inner = self.lock();
-        let (mut active, mut databases, mut requests) = (HashMap::new(), 0, 0);
+        let (mut databases, mut requests) = (0, 0);
+        // Also those of which nothing is left.
+        let mut active: HashMap<&'static str, i64> =
+            inner.lists.keys().filter_map(|t| Some((t.engine()?, 0))).collect();
         for (key, entry) in &inner.entries {
             let running = entry.requests.iter().filter(|r| r.item.phase.is_active()).count();
             *active.entry(key.engine).or_default() += i64::try_from(running).unwrap_or(0);

@@ -152,6 +152,18 @@ fn a_written_record_counts_at_once_and_is_read_back_later() {
 }
 
 #[test]
+fn a_record_of_another_name_is_nobodys() {
+    let tested = Tested::new();
+    tested.tell(DATABASES, &Event::Apply(&database(1, "Ready")));
+    tested.tell(Topic::Records, &Event::Apply(&record(5, "ours")));
+    let mut other = record(9, "somebody else's");
+    other["metadata"]["name"] = json!("mine");
+    tested.tell(Topic::Records, &Event::Apply(&other));
+    tested.tell(Topic::Records, &Event::Delete(&other));
+    assert_eq!(tested.view().unwrap().recorded.unwrap().status.message, "ours");
+}
+
+#[test]
 fn claims_belong_by_their_instance_label_alone() {
     let tested = Tested::new();
     tested.list(DATABASES, &[database(1, "Ready")]);
@@ -180,4 +192,7 @@ fn counts_are_by_engine() {
     tested.list(OPERATIONS, &[request("r1", 1, "Progressing"), request("r2", 1, "Failed")]);
     let (active, databases, requests) = tested.store.counts();
     assert_eq!((active["mongodb"], databases, requests), (1, 1, 2));
+    tested.list(DATABASES, &[]);
+    tested.list(OPERATIONS, &[]);
+    assert_eq!(tested.store.counts().0["mongodb"], 0, "what is gone is not counted for ever");
 }
