@@ -66,7 +66,7 @@ impl Verdict<'_> {
 /// The active ones of a database with their verdicts, the one at work first, then in the order of arrival.
 #[must_use]
 pub fn line_up<'o>(requests: &[Active<'o>]) -> Vec<(Active<'o>, Verdict<'o>)> {
-    let mut line: Vec<Active<'o>> = requests.iter().filter(|r| r.operation.phase.is_active()).copied().collect();
+    let mut line: Vec<Active<'o>> = requests.iter().filter(|r| r.operation.is_active()).copied().collect();
     let runs = |r: &Active| r.operation.phase == Phase::Progressing;
     line.sort_by(|a, b| (!runs(a), a.operation.age()).cmp(&(!runs(b), b.operation.age())));
     let mut before: Option<&'o str> = None;
@@ -128,10 +128,16 @@ mod tests {
         &[("a", "V", "", 1), ("b", "H", "", 2), ("c", "X", "", 3)],
         &["a is next", "b will queue behind a", "c will queue behind b"])]
     #[case::ended(&[("a", "V", "Failed", 1)], &[])]
+    // One that is being deleted will not run, and nothing waits for it.
+    #[case::being_deleted(
+        &[("gone", "V", "Pending", 1), ("b", "H", "", 2)],
+        &["b is next"])]
     fn verdicts(#[case] requests: &[(&str, &str, &str, u8)], #[case] wanted: &[&str]) {
         let operation = |(name, ops_type, phase, second): &(&str, &str, &str, u8)| {
             let status = json!({"phase": phase});
-            let metadata = json!({"name": name, "creationTimestamp": format!("2026-01-01T00:00:0{second}Z")});
+            let at = format!("2026-01-01T00:00:0{second}Z");
+            let deleted = (*name == "gone").then(|| at.clone());
+            let metadata = json!({"name": name, "creationTimestamp": at, "deletionTimestamp": deleted});
             // Those of the third second want something else.
             let spec = json!({"type": ops_type, "wish": *second == 3, "timeout": name});
             json!({"metadata": metadata, "spec": spec, "status": status})

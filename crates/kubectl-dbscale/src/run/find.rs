@@ -140,7 +140,7 @@ async fn of_target(
             .map_err(told)?
             .into_iter()
             .map(|object| Found::of(engine, object))
-            .filter(|found| found.phase().is_active())
+            .filter(|found| found.operation.is_active())
             .collect();
         all.sort_by(|a, b| a.operation.age().cmp(&b.operation.age()));
         Ok::<_, Failure>(all)
