@@ -7,7 +7,7 @@ use dbscale_core::database::Database;
 use dbscale_core::effect::{self, PodFact};
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::growth::Volumes;
-use dbscale_core::record::{Past, Present, Request, Settings, Status, observe};
+use dbscale_core::record::{DELETED, Past, Present, Request, Settings, Status, observe};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -103,7 +103,8 @@ impl Dossier {
         let none = Status::default();
         // Only told here: nothing falls out of it.
         let settings = Settings { history: usize::MAX, ..Settings::default() };
-        observe(&present, self.record.here().unwrap_or(&none), &settings, Timestamp::now()).status.history
+        let record = self.record.here().unwrap_or(&none);
+        without_guesses(observe(&present, record, &settings, Timestamp::now()).status.history, record)
     }
 
     /// The OpsRequest of a name.
@@ -117,5 +118,27 @@ impl Dossier {
     pub fn obstacle(&self) -> Option<String> {
         let pods = self.pods.as_deref().unwrap_or_default();
         effect::cause(pods, &self.subject.facts.claims, &self.quotas, None)
+    }
+}
+
+/// A history with the deletions only that the record itself holds. It is read after the OpsRequests: of one that it tracks
+/// and that is not among them nobody knows whether it has gone, or has come in between.
+fn without_guesses(mut history: Vec<Past>, record: &Status) -> Vec<Past> {
+    history.retain(|past| past.outcome != DELETED || record.history.iter().any(|noted| noted.uid == past.uid));
+    history
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deletion_is_told_only_where_the_record_has_noted_it() {
+        let past =
+            |uid: &str, outcome: &str| Past { uid: uid.to_owned(), outcome: outcome.to_owned(), ..Past::default() };
+        let record = Status { history: vec![past("noted", DELETED)], ..Status::default() };
+        let history = vec![past("new", DELETED), past("ended", "Successful"), past("noted", DELETED)];
+        let told: Vec<String> = without_guesses(history, &record).into_iter().map(|past| past.uid).collect();
+        assert_eq!(told, ["ended", "noted"]);
     }
 }
