@@ -233,13 +233,25 @@ async fn one(
         return outcome;
     }
     execute::plan(cluster, job, &subject, &plan, &stamp, &mut outcome).await;
-    outcome.warnings.extend(cluster.take_warnings());
+    let news = news(&outcome.warnings, cluster.take_warnings());
+    outcome.warnings.extend(news);
     if let (true, None, DryRun::None) = (job.wait, &outcome.failure, job.dry_run) {
         tell(Stage::Asked, &outcome);
         wait::follow(cluster, job, &subject, &mut outcome).await;
         late_growth(cluster, job, &mut subject, &plan, &mut outcome).await;
     }
     outcome
+}
+
+/// The server's warnings that are not told already: the webhook says what a finding of the plan says, and adds where.
+fn news(told: &[String], server: Vec<String>) -> Vec<String> {
+    let known = |warning: &String| told.iter().any(|t| warning.strip_prefix(t).is_some_and(is_place));
+    server.into_iter().filter(|warning| !known(warning)).collect()
+}
+
+/// Whether this is nothing, or ` (spec.type)`.
+fn is_place(text: &str) -> bool {
+    text.is_empty() || text.starts_with(" (") && text.ends_with(')')
 }
 
 /// Grows the volumes of members that a later step of the same command has brought, where that was followed to its end.
@@ -288,4 +300,21 @@ pub fn intent_of(plan: &Plan) -> Intent {
         }
     }
     intent
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::with_its_place("[change/none] all is there (spec.replicas)", false)]
+    #[case::word_for_word("[change/none] all is there", false)]
+    #[case::more_than_that("[change/none] all is therefore done", true)]
+    #[case::another("[operation/active] a is Pending (spec.type)", true)]
+    fn a_warning_is_told_once(#[case] warning: &str, #[case] is_new: bool) {
+        let told = ["[change/none] all is there".to_owned()];
+        assert_eq!(news(&told, vec![warning.to_owned()]).len(), usize::from(is_new));
+    }
 }
