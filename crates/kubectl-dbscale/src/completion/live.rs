@@ -1,11 +1,12 @@
 //! Candidates from the live cluster, fast or not at all.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::{ApiFailure, Cluster};
 use dbscale_core::catalog::{Catalog, Engine};
-use futures::stream::{self, StreamExt as _};
+use futures::stream::{self, Stream, StreamExt as _};
 use serde_json::Value;
 
 /// How long all of it may take: with what the program itself needs, an answer within 200 ms.
@@ -27,16 +28,26 @@ pub fn databases(engine: &'static Engine, flags: &[(String, String)]) -> Vec<Str
 /// The OpsRequests of the namespace that is typed or the context's, of all engines.
 pub fn requests(flags: &[(String, String)]) -> Vec<String> {
     let namespace = value(flags, "namespace");
-    let lists = ask(flags, async |cluster| {
+    let found = RefCell::new(Vec::new());
+    // Of those that have not answered when the time is over there is nothing to offer.
+    let _all_answered = ask(flags, async |cluster| {
         let namespace = namespace.unwrap_or_else(|| cluster.default_namespace.clone());
         // Those that are not installed answer as fast as it could be found out that they are not.
         let lists = Catalog::builtin().engines().map(|engine| {
             let (cluster, namespace) = (&cluster, &namespace);
             async move { cluster.operations(engine, Some(namespace)).await.unwrap_or_default() }
         });
-        Ok(stream::iter(lists).buffered(CONNECTIONS).collect::<Vec<_>>().await)
+        gather(stream::iter(lists).buffer_unordered(CONNECTIONS), &found).await;
+        Ok(())
     });
-    lists.unwrap_or_default().iter().flat_map(|list| names(list)).collect()
+    let mut found = found.into_inner();
+    found.sort();
+    found
+}
+
+/// Takes the names of each list as it comes.
+async fn gather(lists: impl Stream<Item = Vec<Value>>, found: &RefCell<Vec<String>>) {
+    lists.for_each(async |list| found.borrow_mut().extend(names(&list))).await;
 }
 
 /// The engines that are installed; those of the catalog where the cluster does not tell.
@@ -75,4 +86,20 @@ fn ask<T>(flags: &[(String, String)], question: impl AsyncFnOnce(Cluster) -> Res
     // A look-up of an address may still hang in a thread of its own; nobody waits for it.
     runtime.shutdown_background();
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_has_come_is_kept_when_the_time_is_over() {
+        let (found, come) = (RefCell::new(Vec::new()), vec![json!({"metadata": {"name": "grow"}})]);
+        let lists = stream::iter([come]).chain(stream::pending());
+        assert_eq!(gather(lists, &found).now_or_never(), None);
+        assert_eq!(found.into_inner(), ["grow"]);
+    }
 }
