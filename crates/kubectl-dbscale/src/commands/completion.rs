@@ -91,3 +91,33 @@ fn make(program: &Path, link: &Path) -> std::io::Result<()> {
     }
     std::fs::copy(program, link).map(|_| ())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rstest::rstest;
+
+    /// Runs the script of bash with a program that answers `answer` and tells what it was asked.
+    #[rstest]
+    #[case::no_blank(&["vertical", "mongo"], "mongodb/\tMongoDB\n:6", "asked vertical mongo\ncompopt -o nospace\nmongodb/\n")]
+    #[case::a_whole_word(&["ver"], "vertical\tCPU\nversion\tall\n:4", "asked ver\nvertical\nversion\n")]
+    #[case::files(&["lint", "-f", ""], ":0", "asked lint -f \ncompopt -o default\n")]
+    #[case::value_begun(&["set", "--size", "=", "db.t"], "--size=db.t3.small\n:4", "asked set --size=db.t\ndb.t3.small\n")]
+    #[case::value_not_begun(&["set", "--size", "="], "--size=db.t3.small\n:4", "asked set --size=\ndb.t3.small\n")]
+    #[case::behind_a_value(&["set", "--size", "=", "a", "--na"], "--name\n:4", "asked set --size=a --na\n--name\n")]
+    fn bash_takes_an_answer_as_it_is_meant(#[case] words: &[&str], #[case] answer: &str, #[case] wanted: &str) {
+        let test = r#"
+            kubectl-dbscale() { shift; echo "asked $*" >&3; printf '%s\n' "$answer"; }
+            compopt() { echo "compopt $*"; }
+            answer=$1; shift
+            COMP_WORDS=(kubectl-dbscale "$@"); COMP_CWORD=$#
+            exec 3>&1
+            _kubectl_dbscale
+            for word in "${COMPREPLY[@]}"; do echo "$word"; done
+        "#;
+        let script = format!("{}{test}", include_str!("../completion/bash.sh"));
+        let output =
+            std::process::Command::new("bash").args(["-c", &script, "bash", answer]).args(words).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), wanted);
+    }
+}

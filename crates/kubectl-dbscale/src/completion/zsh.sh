@@ -3,11 +3,22 @@
 # "kubectl dbscale" itself is completed by kubectl's own script after "kubectl dbscale completion install".
 _kubectl_dbscale() {
     local line
-    local -a found
+    local -i directive=0
+    local -a found blank
     while IFS= read -r line; do
-        [[ $line == :* || -z $line ]] && continue
-        found+=("${line%%$'\t'*}")
+        case $line in
+            '') ;;
+            :*) directive=${line#:} ;;
+            *) found+=("${line%%$'\t'*}") ;;
+        esac
     done < <(kubectl-dbscale __complete "${(@)words[2,CURRENT]}" 2>/dev/null)
-    compadd -a found
+    # The numbers are kubectl's own: 2 puts no blank behind the word, and without 4 the shell names files.
+    if (( ! (directive & 4) )); then
+        [[ ${words[CURRENT]} == --*=* ]] && compset -P '*='
+        _files
+        return
+    fi
+    (( directive & 2 )) && blank=(-S '')
+    compadd "${blank[@]}" -a found
 }
 compdef _kubectl_dbscale kubectl-dbscale
