@@ -116,12 +116,29 @@ fn chosen(dossier: &Dossier, named: Option<&str>) -> Result<Past, Failure> {
             [VERTICAL.ops_type, HORIZONTAL.ops_type, VOLUME.ops_type, STORAGE_PATCH].contains(&past.ops_type.as_str())
         };
         let newest = history.iter().filter(ran).find(scales).cloned();
-        return newest.ok_or_else(|| told(format!("{target} has no operation to go back from"), "see what is known"));
+        let newest =
+            newest.ok_or_else(|| told(format!("{target} has no operation to go back from"), "see what is known"))?;
+        let noted =
+            dossier.request(&newest.name).and_then(|found| Request::of(found.engine, &found.object)?.rollback_of);
+        // The way back from a way back would bring again what somebody wanted to be rid of.
+        if let Some(from) = gone_back_from(&newest, noted.as_deref(), &history) {
+            return Err(told(
+                format!("the newest, {}, is itself the way back from {from}", newest.name),
+                "say with --to from which to go back",
+            ));
+        }
+        return Ok(newest);
     };
     let past = history.into_iter().find(|past| past.name == name);
     let past =
         past.ok_or_else(|| told(format!("{target} has no operation called {name} that has ended"), "see them"))?;
     if ran(&&past) { Ok(past) } else { Err(no_way(&past, "it changed nothing")) }
+}
+
+/// What an operation went back from, where it was itself a rollback: as its OpsRequest notes it, else as the record does.
+fn gone_back_from<'p>(past: &Past, noted: Option<&'p str>, history: &'p [Past]) -> Option<&'p str> {
+    let recorded = || history.iter().find(|p| p.rollback.as_ref().is_some_and(|back| back.name == past.name));
+    noted.or_else(|| Some(recorded()?.name.as_str()))
 }
 
 /// What is asked for: the values that its OpsRequest noted, else those that the record holds.
@@ -198,4 +215,23 @@ fn shown(dossier: &Dossier, past: &Past, plan: &Plan, args: &RollbackArgs, globa
         }
     }
     0
+}
+
+#[cfg(test)]
+mod tests {
+    use dbscale_core::record::Rollback;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::noted("back", Some("bigger"), Some("bigger"))]
+    #[case::recorded("back", None, Some("failed"))]
+    #[case::none("bigger", None, None)]
+    fn a_way_back_is_known_as_one(#[case] name: &str, #[case] noted: Option<&str>, #[case] from: Option<&str>) {
+        let past = |name: &str| Past { name: name.to_owned(), ..Past::default() };
+        let back = Rollback { name: "back".to_owned(), ..Rollback::default() };
+        let history = [past("back"), Past { rollback: Some(back), ..past("failed") }, past("bigger")];
+        assert_eq!(gone_back_from(&past(name), noted, &history), from);
+    }
 }
