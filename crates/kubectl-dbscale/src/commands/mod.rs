@@ -1,5 +1,6 @@
 //! One module a kind of command.
 
+pub mod again;
 pub mod apply;
 pub mod cancel;
 pub mod change;

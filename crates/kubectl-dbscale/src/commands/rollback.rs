@@ -11,6 +11,7 @@ use dbscale_core::rules::{EXIT_ACTIVE, EXIT_REFUSED};
 use dbscale_core::status::Phase;
 use serde_json::{Value, json};
 
+use super::again::Again;
 use super::change;
 use super::plan::screen;
 use crate::cli::args::SendArgs;
@@ -209,20 +210,30 @@ fn shown(dossier: &Dossier, past: &Past, plan: &Plan, args: &RollbackArgs, globa
             if let Some(note) = note(database, plan) {
                 data!("{note}");
             }
-            let to = args.to.as_ref().map(|to| format!(" --to {to}")).unwrap_or_default();
-            let again = format!("kubectl dbscale rollback {} -n {}{to}", database.target(), database.namespace);
-            data!("Nothing has been changed. Do it: {again}");
+            data!("Nothing has been changed. Do it: {}", again(database, args, global));
         }
     }
     0
 }
 
+/// The command that does it, with every flag that makes a difference.
+fn again(database: &Database, args: &RollbackArgs, global: &Global) -> String {
+    let mut again = Again::new(&format!("rollback {} -n {}", database.target(), database.namespace), global);
+    again.add("to", args.to.as_deref());
+    again.add("apply", args.send.apply.as_deref());
+    again.add("name", args.send.name.as_deref());
+    again.text()
+}
+
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+    use dbscale_core::catalog::Catalog;
     use dbscale_core::record::Rollback;
     use rstest::rstest;
 
     use super::*;
+    use crate::cli::{Cli, Command};
 
     #[rstest]
     #[case::noted("back", Some("bigger"), Some("bigger"))]
@@ -233,5 +244,18 @@ mod tests {
         let back = Rollback { name: "back".to_owned(), ..Rollback::default() };
         let history = [past("back"), Past { rollback: Some(back), ..past("failed") }, past("bigger")];
         assert_eq!(gone_back_from(&past(name), noted, &history), from);
+    }
+
+    #[test]
+    fn what_is_to_be_typed_does_the_same() {
+        let object =
+            json!({"kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"}, "spec": {"replicas": 3}});
+        let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &object);
+        let flags = "--context prod --kubeconfig /a/b --as ann --to bigger --apply Always --name back";
+        let line = format!("kubectl-dbscale rollback mg/db --plan {flags}");
+        let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let Command::Rollback(args) = cli.command else { panic!("{line} is no rollback") };
+        let wanted = format!("kubectl dbscale rollback mongodb/db -n demo {flags}");
+        assert_eq!(again(&database, &args, &cli.global), wanted);
     }
 }

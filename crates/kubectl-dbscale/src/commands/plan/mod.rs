@@ -3,14 +3,14 @@
 pub mod file;
 pub mod screen;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
 use dbscale_core::database::Database;
 use dbscale_core::plan::{Plan, Stamp};
 use serde_json::json;
 
+use super::again::{Again, quoted};
 use super::change::{self, Wanted};
 use crate::cli::args::PlanArgs;
 use crate::cli::{Global, Output};
@@ -61,7 +61,9 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
                         if form == Some(Output::Wide) {
                             screen::objects(&plan);
                         }
-                        data!("\nNothing has been changed.{}", again(database, &plan, args, global));
+                        if args.out.is_none() {
+                            data!("\nNothing has been changed.{}", again(database, &plan, args, global));
+                        }
                     }
                     _ => {}
                 }
@@ -83,11 +85,16 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
             several => output::machine(form, &json!({"results": several})),
         }
     }
-    if let (Some(out), 0) = (&args.out, worst)
-        && let Err(failure) = file.write(out)
-    {
-        output::failed("", &failure);
-        return code(failure.exit_code);
+    if let Some(out) = &args.out {
+        // A part of what was asked for is no plan to be carried out.
+        let written = if worst == 0 { file.write(out) } else { Ok(()) };
+        if matches!(global.output, None | Some(Output::Wide)) {
+            data!("\n{}", applied(out, worst == 0 && written.is_ok(), steps, global));
+        }
+        if let Err(failure) = written {
+            output::failed("", &failure);
+            return code(failure.exit_code);
+        }
     }
     match (worst, args.exit_code) {
         (0, true) if steps > 0 => STEPS,
@@ -105,30 +112,15 @@ fn planned(subject: &Subject, wanted: &Wanted, stamp: &Stamp) -> Result<Plan, Fa
     Ok(Plan { steps, ..plan })
 }
 
-/// The command that does it, with every flag that makes a difference.
+/// The command that does it.
 fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> String {
     if plan.steps.is_empty() {
         return String::new();
     }
     let set = &args.set;
     let path = |path: Option<&PathBuf>| path.map(|p| p.display().to_string());
-    let connection = [
-        ("context", global.context.clone()),
-        ("kubeconfig", path(global.kubeconfig.as_ref())),
-        ("as", global.impersonate.clone()),
-    ];
-    let add = |text: &mut String, flag: &str, value: &str| {
-        let _ = write!(text, " --{flag} {}", quoted(value));
-    };
-    if let Some(out) = path(args.out.as_ref()) {
-        let mut text = format!(" Do it: kubectl dbscale apply {}", quoted(&out));
-        for (flag, value) in connection.iter().filter_map(|(flag, value)| Some((flag, value.as_ref()?))) {
-            add(&mut text, flag, value);
-        }
-        return text;
-    }
-    let mut text = format!(" Do it: kubectl dbscale set {} -n {}", database.target(), database.namespace);
-    let flags = [
+    let mut again = Again::new(&format!("set {} -n {}", database.target(), database.namespace), global);
+    for (flag, value) in [
         ("component", set.change.component.clone()),
         ("shards", set.count.shards.map(|n| n.to_string())),
         ("replicas", set.count.replicas.map(|n| n.to_string())),
@@ -142,23 +134,22 @@ fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> 
         ("max-retries", set.change.max_retries.map(|n| n.to_string())),
         ("name", set.change.name.clone()),
         ("combined", set.combined.to_possible_value().map(|v| v.get_name().to_owned()).filter(|v| v != "auto")),
-    ];
-    for (flag, value) in connection.into_iter().chain(flags).filter_map(|(flag, value)| Some((flag, value?))) {
-        add(&mut text, flag, &value);
+    ] {
+        again.add(flag, value.as_deref());
     }
-    if set.ordered {
-        text.push_str(" --ordered");
-    }
-    text
+    format!(" Do it: {}{}", again.text(), if set.ordered { " --ordered" } else { "" })
 }
 
-/// A value as a shell takes it for one word.
-fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !value.is_empty() && value.chars().all(plain) {
-        value.to_owned()
-    } else {
-        format!("'{}'", value.replace('\'', "'\\''"))
+/// What is said where there was to be a file; `written` tells whether it is there.
+fn applied(out: &Path, written: bool, steps: usize, global: &Global) -> String {
+    let file = quoted(&out.display().to_string());
+    match (written, steps) {
+        (false, _) => format!("Nothing has been changed, and {file} has not been written."),
+        (true, 0) => "Nothing has been changed.".to_owned(),
+        (true, _) => {
+            let again = Again::new(&format!("apply {file}"), global).text();
+            format!("Nothing has been changed. Do it: {again}")
+        }
     }
 }
 

@@ -108,6 +108,15 @@ fn the_command_that_does_it(#[case] flags: &str, #[case] wanted: &str) {
     assert_eq!(again(subject.database().unwrap(), &plan, &args, &global), wanted);
 }
 
+#[rstest]
+#[case::done(true, 1, "Nothing has been changed. Do it: kubectl dbscale apply 'my plan.json' --context prod")]
+#[case::nothing_to_do(true, 0, "Nothing has been changed.")]
+#[case::refused(false, 1, "Nothing has been changed, and 'my plan.json' has not been written.")]
+fn the_command_that_applies_the_file(#[case] written: bool, #[case] steps: usize, #[case] wanted: &str) {
+    let (.., global) = planned_with("--replicas 5 --context prod");
+    assert_eq!(applied(Path::new("my plan.json"), written, steps, &global), wanted);
+}
+
 #[test]
 fn the_machine_gets_the_exact_objects() {
     let (subject, plan, ..) = planned_with("--replicas 5 --storage 50Gi");
