@@ -57,7 +57,7 @@ pub async fn run(args: &ApplyArgs, global: &Global) -> Result<u8, Failure> {
         if changed.is_empty() {
             let stamp = part.stamp(&job, user.clone());
             let plan = run::plan_for(subject, &job, &stamp)?;
-            if part.is_same(subject, &plan) {
+            if part.is_made_by(subject, &plan, &job) {
                 plans.push((plan, stamp));
                 continue;
             }

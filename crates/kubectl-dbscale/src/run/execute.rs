@@ -71,10 +71,11 @@ fn steps(plan: &Plan, single: Option<RequestStep>) -> Vec<Step> {
     others.chain([Step::Request(Box::new(single))]).collect()
 }
 
-/// The steps as they are made where no server is asked.
-pub(crate) fn unasked(plan: &Plan, subject: &Subject, combined: Combined) -> Vec<Step> {
+/// The plan with the steps as they are made where no server is asked.
+pub(crate) fn unasked(plan: &Plan, subject: &Subject, combined: Combined) -> Plan {
     let one = combined == Combined::Single || combined == Combined::Auto && subject.engine.combined;
-    steps(plan, subject.database().and_then(|d| plan.single(d)).filter(|_| one))
+    let steps = steps(plan, subject.database().and_then(|d| plan.single(d)).filter(|_| one));
+    Plan { steps, ..plan.clone() }
 }
 
 /// Notes a failure, and what was done and not done where something was.

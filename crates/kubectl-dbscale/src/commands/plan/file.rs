@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::screen;
 use crate::cli::args::Combined;
 use crate::outcome::Failure;
+use crate::run::execute::unasked;
 use crate::run::failure::{EXIT_ERROR, usage};
 use crate::run::{Job, Subject};
 
@@ -237,12 +238,12 @@ impl Part {
         changed
     }
 
-    /// Whether a plan made now has the steps of the file.
+    /// Whether a plan made now has the steps of the file, which are those that were shown.
     #[must_use]
-    pub fn is_same(&self, subject: &Subject, plan: &Plan) -> bool {
+    pub fn is_made_by(&self, subject: &Subject, plan: &Plan, job: &Job) -> bool {
         let mut planned = self.steps.clone();
         without_caller(&mut planned);
-        let mut made = steps(subject, plan);
+        let mut made = steps(subject, &unasked(plan, subject, job.combined));
         without_caller(&mut made);
         planned == made
     }

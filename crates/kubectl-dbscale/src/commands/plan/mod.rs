@@ -108,8 +108,7 @@ fn planned(subject: &Subject, wanted: &Wanted, stamp: &Stamp) -> Result<Plan, Fa
     if plan.is_refused() {
         return Err(failure::of_findings(plan.findings));
     }
-    let steps = run::execute::unasked(&plan, subject, wanted.job.combined);
-    Ok(Plan { steps, ..plan })
+    Ok(run::execute::unasked(&plan, subject, wanted.job.combined))
 }
 
 /// The command that does it.

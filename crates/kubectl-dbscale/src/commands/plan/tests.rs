@@ -1,11 +1,12 @@
 use clap::Parser as _;
 use dbscale_core::catalog::Catalog;
 use dbscale_core::facts::{ClaimFact, ClassFact, Facts, Known};
-use dbscale_core::plan::Step;
+use dbscale_core::plan::{Intent, Step};
 use rstest::rstest;
 
 use super::screen::{Row, consequence, machine, resource, rows};
 use super::*;
+use crate::cli::args::Combined;
 use crate::cli::{Cli, Command};
 
 /// A replica set of three, db.t3.medium, 20Gi, with its three claims.
@@ -115,6 +116,27 @@ fn the_command_that_does_it(#[case] flags: &str, #[case] wanted: &str) {
 fn the_command_that_applies_the_file(#[case] written: bool, #[case] steps: usize, #[case] wanted: &str) {
     let (.., global) = planned_with("--replicas 5 --context prod");
     assert_eq!(applied(Path::new("my plan.json"), written, steps, &global), wanted);
+}
+
+#[rstest]
+#[case::single("single", 1)]
+#[case::separate("separate", 2)]
+#[case::auto("auto", 2)]
+fn a_file_holds_the_steps_that_apply_makes(#[case] combined: &str, #[case] steps: usize) {
+    let flags = format!("--replicas 5 --size db.t3.large --combined {combined}");
+    let (subject, raw, args, global) = planned_with(&flags);
+    let wanted = change::wanted(&Command::Plan(args), &global).unwrap().unwrap();
+    let mut file = PlanFile::new(&wanted.job);
+    let stamp = run::stamp(&wanted.job, None, 0);
+    let shown = planned(&subject, &wanted, &stamp).unwrap();
+    assert_eq!(shown.steps.len(), steps);
+    file.add(&subject, &shown, &stamp);
+    let mut job = run::Job { intent: Intent::default(), combined: Combined::default(), ..wanted.job.clone() };
+    file.fill(&mut job).unwrap();
+    let part = &file.databases[0];
+    let anew = run::plan_for(&subject, &job, &part.stamp(&job, None)).unwrap();
+    assert_eq!(raw.steps.len(), 2);
+    assert!(part.is_made_by(&subject, &anew, &job));
 }
 
 #[test]
