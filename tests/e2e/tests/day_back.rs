@@ -64,6 +64,14 @@ fn a_rollback_shows_its_plan_and_asks_for_the_values_from_before() {
         serde_json::from_str(made["metadata"]["annotations"]["dbscale.dev/before"].as_str().unwrap()).unwrap();
     assert_eq!(noted, json!({"component": "replicaSet", "replicas": 5}));
     world.until("mongodb/db", ".spec.replicas", "3");
+    world.until("mongodbopsrequest/back", ".status.phase", "Successful");
+
+    // The way back from that would bring it again.
+    let twice = world.dbscale(&["rollback", "mg/db"]);
+    assert_eq!((twice.code, twice.stdout.as_str()), (1, ""));
+    let said = "error: the newest, back, is itself the way back from more\n";
+    assert!(twice.stderr.starts_with(said), "{}", twice.stderr);
+    assert_eq!(world.count("mongodbopsrequests"), 3);
 }
 
 #[test]
