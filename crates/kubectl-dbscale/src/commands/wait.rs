@@ -13,8 +13,8 @@ use crate::cli::{Global, Output};
 use crate::outcome::Failure;
 use crate::output::{self, data};
 use crate::run::Stop;
-use crate::run::failure::usage;
-use crate::run::find::{self, Found};
+use crate::run::failure::{EXIT_FAILED, usage};
+use crate::run::find::{self, Asked, Found};
 use crate::run::goal::Goal;
 use crate::run::wait::{End, Follow};
 use crate::{target, values};
@@ -56,6 +56,7 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
     let cluster = change::cluster(global).await?;
     let asked = find::requests(&cluster, &named, global.namespace_in(&cluster), global.selector.as_deref()).await?;
     find::tell_idle(&asked);
+    let unmet: Vec<Failure> = asked.iter().filter_map(|asked| unmet(asked, args.goal)).collect();
     let mut requests: Vec<Found> = asked.into_iter().flat_map(|a| a.requests).collect();
     // One that was named and is among those of a named database is followed once.
     let mut seen = std::collections::HashSet::new();
@@ -66,7 +67,7 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
     let follow = Follow { cluster: &cluster, stop: &stop, board: &board, deadline, flag: "--timeout" };
     let ends = requests.iter().map(|r| follow.request(r.engine, &r.namespace, &r.operation.name, args.goal));
     let ends = join_all(ends).await;
-    let code = output::all_failed(ends.iter().filter_map(|end| Some(&end.as_ref().err()?.failure)));
+    let code = output::all_failed(ends.iter().filter_map(|end| Some(&end.as_ref().err()?.failure)).chain(&unmet));
     let results: Vec<Value> = requests.iter().zip(&ends).map(|(found, end)| json_of(found, end)).collect();
     match (global.output, results.as_slice()) {
         (Some(form @ (Output::Json | Output::Yaml)), [only]) => output::machine(form, only),
@@ -77,6 +78,25 @@ pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
         _ => {}
     }
     Ok(code)
+}
+
+/// What keeps a database without an active operation from the goal: its newest operation ended otherwise, or it has none.
+fn unmet(asked: &Asked, goal: Goal) -> Option<Failure> {
+    let database = asked.database.as_ref().filter(|_| asked.requests.is_empty())?;
+    let Some(ended) = &asked.ended else {
+        return (goal != Goal::Done)
+            .then(|| failed(format!("{database} has no operation that could reach what is waited for")));
+    };
+    let (name, phase) = (&ended.operation.name, ended.phase());
+    // Of a database that is waited for without a name, what never ran is not waited for.
+    let fine = goal.is_reached(phase) || goal == Goal::Done && phase != Phase::Failed;
+    let because =
+        if ended.operation.reason.is_empty() { String::new() } else { format!(": {}", ended.operation.reason) };
+    (!fine).then(|| failed(format!("{name}, the newest of {database}, ended {phase}{because}")))
+}
+
+fn failed(message: String) -> Failure {
+    Failure { exit_code: EXIT_FAILED, message, ..Failure::default() }
 }
 
 fn json_of(found: &Found, end: &Result<Phase, End>) -> Value {

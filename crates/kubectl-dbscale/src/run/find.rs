@@ -33,6 +33,18 @@ pub struct Asked {
     pub database: Option<String>,
     /// The OpsRequest that was named, or the active ones of the database, oldest first.
     pub requests: Vec<Found>,
+    /// The newest that has ended, of a database of which none is active.
+    pub ended: Option<Found>,
+}
+
+impl Asked {
+    /// Of a database, out of all of its OpsRequests, the oldest first.
+    fn of(database: String, all: Vec<Found>) -> Self {
+        let (requests, mut ended): (Vec<Found>, Vec<Found>) =
+            all.into_iter().partition(|found| found.operation.is_active());
+        let ended = ended.pop().filter(|_| requests.is_empty());
+        Self { database: Some(database), requests, ended }
+    }
 }
 
 impl Found {
@@ -98,11 +110,11 @@ pub async fn requests(
         Named::Request { engine: Some(engine), name } => {
             let found = by_name(cluster, engine, one, name).await?;
             let found = found.ok_or_else(|| missing(name, one, &format!("{} ", engine.kind)))?;
-            Ok(vec![Asked { database: None, requests: vec![found] }])
+            Ok(vec![Asked { database: None, requests: vec![found], ended: None }])
         }
         Named::Request { engine: None, name } => {
             let found = anywhere(cluster, one, name).await?;
-            Ok(vec![Asked { database: None, requests: vec![found] }])
+            Ok(vec![Asked { database: None, requests: vec![found], ended: None }])
         }
     });
     Ok(try_join_all(finds).await?.into_iter().flatten().collect())
@@ -140,35 +152,35 @@ async fn of_target(
             .map_err(told)?
             .into_iter()
             .map(|object| Found::of(engine, object))
-            .filter(|found| found.operation.is_active())
             .collect();
         all.sort_by(|a, b| a.operation.age().cmp(&b.operation.age()));
         Ok::<_, Failure>(all)
     };
     let Some(name) = &target.name else {
-        let mut active = operations(namespace).await?;
+        let mut all = operations(namespace).await?;
         let databases = cluster.databases(engine, namespace, selector).await.map_err(told)?;
         let asked = databases.iter().map(|database| {
             let text = |at| database.pointer(at).and_then(Value::as_str).unwrap_or_default();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
             let is_its = |found: &mut Found| found.namespace == namespace && found.operation.database == name;
-            let requests = active.extract_if(.., is_its).collect();
-            Asked { database: Some(format!("{}/{name} in {namespace}", engine.name)), requests }
+            let its = all.extract_if(.., is_its).collect();
+            Asked::of(format!("{}/{name} in {namespace}", engine.name), its)
         });
         return Ok(asked.collect());
     };
     let namespace = namespace.unwrap_or(&cluster.default_namespace);
-    let mut requests = operations(Some(namespace)).await?;
-    requests.retain(|found| found.operation.database == *name);
+    let mut its = operations(Some(namespace)).await?;
+    its.retain(|found| found.operation.database == *name);
+    let asked = Asked::of(format!("{}/{name}", engine.name), its);
     match cluster.database(engine, namespace, name).await {
-        Err(failure) if failure.kind == Kind::NotFound && requests.is_empty() => {
+        Err(failure) if failure.kind == Kind::NotFound && asked.requests.is_empty() => {
             return Err(failure::of_findings(vec![rules::missing_database(engine, namespace, name)]));
         }
         Err(failure) if failure.kind != Kind::NotFound => return Err(told(failure)),
         // Operations of a database that is gone may still be looked at, and taken away.
         Ok(_) | Err(_) => {}
     }
-    Ok(vec![Asked { database: Some(format!("{}/{name}", engine.name)), requests }])
+    Ok(vec![asked])
 }
 
 async fn by_name(

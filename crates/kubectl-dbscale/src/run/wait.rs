@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dbscale_cluster::read::operations_path;
-use dbscale_cluster::{Call, Cluster, Kind};
+use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use dbscale_core::amount::Written;
 use dbscale_core::catalog::Engine;
 use dbscale_core::progress::{self, Progress};
@@ -110,20 +110,27 @@ impl Follow<'_> {
         let mut line = self.board.line();
         let mut meter = Meter::new(engine, namespace);
         let mut usual = None;
+        let mut last = "not seen yet".to_owned();
         loop {
-            let object = self.cluster.call(&Call::get(&path)).await.map_err(|failure| match failure.kind {
+            let answer = self.ask(&Call::get(&path), || format!("{name} is {last}")).await?;
+            let object = answer.map_err(|failure| match failure.kind {
                 Kind::NotFound => gone(name),
                 _ => failure::of_api(&failure, engine),
             })?;
             let mut standing = standing(name, &object);
             let phase = standing.phase;
             if phase == Phase::Progressing {
-                standing.progress = meter.read(self.cluster, &object).await;
-                standing.usual = match usual {
-                    Some(known) => known,
-                    None => *usual.insert(self.usual(engine, namespace, &object).await),
+                // For people alone: it holds up neither the end of the time nor a wish to stop.
+                let extras = async {
+                    standing.progress = meter.read(self.cluster, &object).await;
+                    standing.usual = match usual {
+                        Some(known) => known,
+                        None => *usual.insert(self.usual(engine, namespace, &object).await),
+                    };
                 };
+                self.unless_over(extras).await;
             }
+            last = format!("still {phase}");
             line.tell(&standing);
             if goal.is_settled(phase) {
                 return if goal.is_reached(phase) { Ok(phase) } else { Err(ended(name, phase, &object)) };
@@ -162,7 +169,8 @@ impl Follow<'_> {
             let (mut lacking, mut trouble) = (Vec::new(), String::new());
             for name in left {
                 let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{name}", subject.namespace);
-                let claim = self.cluster.call(&Call::get(path)).await;
+                let state = || format!("claim {name} has not been seen with {}", size.text);
+                let claim = self.ask(&Call::get(path), state).await?;
                 let claim = claim.map_err(|f| failure::of_api(&f, subject.engine))?;
                 if !storage::has_grown(&claim, size) {
                     lacking.push(name);
@@ -181,6 +189,36 @@ impl Follow<'_> {
             line.tell(&standing);
             self.pause(|| format!("{done} of {all} volumes have grown to {}{trouble}", size.text)).await?;
             left = lacking;
+        }
+    }
+
+    /// Asks the server, and goes on asking while it does not answer: what is followed goes on without it. `state` is what there is
+    /// until then.
+    ///
+    /// # Errors
+    /// Where the time is over, or a person wants to stop.
+    async fn ask(&self, call: &Call, state: impl Fn() -> String) -> Result<Result<Value, ApiFailure>, Failure> {
+        loop {
+            let Some(answer) = self.unless_over(self.cluster.call(call)).await else {
+                self.pause(&state).await?;
+                continue;
+            };
+            match answer {
+                Err(failure) if failure.is_open() => {
+                    self.pause(|| format!("{}, and the API server does not answer ({failure})", state())).await?;
+                }
+                answer => return Ok(answer),
+            }
+        }
+    }
+
+    /// What comes of some work; `None` where the time is over, or a person wants to stop, before.
+    async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            done = work => Some(done),
+            () = tokio::time::sleep_until(self.deadline.into()) => None,
+            () = stop.asked() => None,
         }
     }
 
