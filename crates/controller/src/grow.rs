@@ -55,7 +55,10 @@ pub async fn grow(
     };
     // KubeDB grows volumes itself then, and the object has the new size only at the end.
     let expands = view.requests.iter().any(|r| r.phase.is_active() && *r.ops_type == *VOLUME.ops_type);
-    if !wanted || expands || !view.volumes_known {
+    if !wanted {
+        return Progress { volumes: Volumes::Left, again: None };
+    }
+    if expands || !view.volumes_known {
         return unknown;
     }
     let mut refused = BTreeMap::new();

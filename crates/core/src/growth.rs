@@ -16,12 +16,14 @@ use jiff::Timestamp;
 /// How the volumes of a database stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Volumes {
-    /// Nobody looks after them, or they cannot be told: another operation is at work on them, or none was found.
+    /// They cannot be told: another operation is at work on them, or none was found.
     Unknown,
+    /// Nobody looks after them.
+    Left,
     /// Some are smaller than the object says. The time in it is not filled in.
     Growing(Growth),
-    /// All have their size.
-    Settled,
+    /// All have their size, which is the one of each component here.
+    Settled(BTreeMap<String, Quantity>),
 }
 
 /// A claim that is to ask for more.
@@ -63,7 +65,7 @@ pub fn look(
         return Volumes::Unknown;
     }
     if lacking.is_empty() {
-        return Volumes::Settled;
+        return Volumes::Settled(sized.iter().map(|(claim, size)| (claim.component.clone(), *size)).collect());
     }
     let mut changes: Vec<Delta> = Vec::new();
     for (claim, size) in &lacking {
@@ -145,7 +147,8 @@ mod tests {
         };
         assert_eq!((growth.grown, growth.volumes, growth.message.as_str()), (1, 3, ""));
         assert_eq!(growth.changes[0].before.as_deref(), Some("20Gi"));
-        assert_eq!(look(&database(), &claims[..1], ("id", None), &BTreeMap::new()), Volumes::Settled);
+        let sizes = BTreeMap::from([("replicaSet".to_owned(), "50Gi".parse().unwrap())]);
+        assert_eq!(look(&database(), &claims[..1], ("id", None), &BTreeMap::new()), Volumes::Settled(sizes));
         assert_eq!(look(&database(), &[], ("id", None), &BTreeMap::new()), Volumes::Unknown);
     }
 

@@ -10,6 +10,7 @@ mod observe;
 mod request;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,8 @@ pub struct Past {
     /// `spec.type`; [`STORAGE_PATCH`] for a direct storage change.
     #[serde(rename = "type")]
     pub ops_type: String,
-    /// `Successful`, `Failed`, `Skipped`, `Denied`; [`DELETED`] where it was deleted before its end.
+    /// `Successful`, `Failed`, `Skipped`, `Denied`; [`DELETED`] where it was deleted before its end;
+    /// [`SUPERSEDED`] where another took its place.
     pub outcome: String,
     /// The reason of the condition that tells why.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -247,6 +249,8 @@ pub enum RollbackState {
 pub const STORAGE_PATCH: &str = "StoragePatch";
 /// `outcome` of an operation that was deleted before its end.
 pub const DELETED: &str = "Deleted";
+/// `outcome` of a direct storage change that was given up, or that another took the place of, before all volumes had their size.
+pub const SUPERSEDED: &str = "Superseded";
 /// `effect` of an operation whose values were all found.
 pub const CONFIRMED: &str = "Confirmed";
 

@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::bounds;
 use super::deltas::deltas;
 use super::judge::{self, overdue};
-use super::{CONFIRMED, DELETED, Growth, Past, Request, Rollback, RollbackState, STORAGE_PATCH, Status, Tracked};
+use super::volumes::grow;
+use super::{CONFIRMED, DELETED, Past, Request, Rollback, RollbackState, Status, Tracked};
 use crate::database::Database;
 use crate::growth::Volumes;
 use crate::rollback;
@@ -307,40 +308,6 @@ fn roll_back(present: &Present<'_>, requests: &[&Request], history: &mut [Past],
                 told.push(Told { notice: Notice::Rollback, reason: "Rollback".to_owned(), message, ..Told::of(past) });
             }
             past.rollback = Some(next);
-        }
-    }
-}
-
-/// Notes how volumes grow; one that has ended goes into the history.
-fn grow(present: &Present<'_>, previous: &Status, history: &mut Vec<Past>, now: Timestamp) -> Option<Growth> {
-    let before = previous.storage.as_ref();
-    match &present.volumes {
-        Volumes::Unknown => before.cloned(),
-        Volumes::Growing(growth) => {
-            let same = before.filter(|b| b.request_id == growth.request_id);
-            let started_at = same.map_or(now, |b| b.started_at);
-            // What was smaller at first stays the value before, also while the last volume grows.
-            let changes = same.map_or_else(|| growth.changes.clone(), |b| b.changes.clone());
-            Some(Growth { started_at, changes, ..growth.clone() })
-        }
-        Volumes::Settled => {
-            if let Some(done) = before.filter(|b| !history.iter().any(|p| p.uid == b.request_id)) {
-                history.push(Past {
-                    name: done.request_id.clone(),
-                    uid: done.request_id.clone(),
-                    ops_type: STORAGE_PATCH.to_owned(),
-                    outcome: Phase::Successful.word().to_owned(),
-                    requested_by: done.requested_by.clone(),
-                    created_at: done.started_at,
-                    started_at: Some(done.started_at),
-                    ended_at: now,
-                    duration_seconds: Some(now.duration_since(done.started_at).as_secs()),
-                    changes: done.changes.clone(),
-                    effect: Some(CONFIRMED.to_owned()),
-                    ..Past::default()
-                });
-            }
-            None
         }
     }
 }

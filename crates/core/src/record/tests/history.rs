@@ -54,13 +54,73 @@ fn volumes_that_grow_are_an_update_and_then_history() {
     assert_eq!(story.says(), (State::Failed, "VolumesNotGrown", said));
     story.volumes = Volumes::Unknown;
     assert_eq!(story.see(3, &[]).status.observed_at, Some(at(2)), "what cannot be seen changes nothing");
-    story.volumes = Volumes::Settled;
+    story.volumes = settled("50Gi");
     story.see(4, &[]);
     assert_eq!(story.says(), (State::Running, "Successful", ""));
     let past = &story.status.history[0];
     assert_eq!((past.ops_type.as_str(), past.uid.as_str(), past.duration_seconds), (STORAGE_PATCH, "id", Some(180)));
     story.see(5, &[]);
     assert_eq!(story.status.history.len(), 1);
+}
+
+fn growing(id: &str, after: &str) -> Volumes {
+    let change = Delta {
+        component: "replicaSet".to_owned(),
+        field: "storage".to_owned(),
+        before: Some("20Gi".to_owned()),
+        after: after.to_owned(),
+    };
+    Volumes::Growing(Growth { request_id: id.to_owned(), changes: vec![change], volumes: 3, ..Growth::default() })
+}
+
+fn settled(size: &str) -> Volumes {
+    Volumes::Settled([("replicaSet".to_owned(), size.parse().unwrap())].into())
+}
+
+/// Outcome and wanted size of what is remembered, newest first.
+fn grown(story: &Story) -> Vec<(&str, &str)> {
+    story.status.history.iter().map(|p| (p.outcome.as_str(), p.changes[0].after.as_str())).collect()
+}
+
+#[test]
+fn a_growth_that_is_taken_back_was_not_done() {
+    let mut story = Story::new();
+    story.volumes = growing("id", "50Gi");
+    story.see(1, &[]);
+    story.volumes = settled("20Gi");
+    story.see(2, &[]);
+    let past = &story.status.history[0];
+    assert_eq!((past.outcome.as_str(), past.effect.as_deref()), (SUPERSEDED, None));
+    assert_eq!(past.message, "the database asks for 20Gi now, and not every volume had 50Gi by then");
+    assert_eq!((story.status.phase, &story.status.storage), (State::Running, &None));
+}
+
+#[rstest]
+#[case::with_an_id_of_its_own("other")]
+#[case::with_the_databases("id")]
+fn a_second_growth_leaves_a_trace_of_the_first(#[case] second: &str) {
+    let mut story = Story::new();
+    for (minute, volumes) in [growing("id", "50Gi"), growing(second, "80Gi"), settled("80Gi")].into_iter().enumerate() {
+        story.volumes = volumes;
+        story.see(i64::try_from(minute).unwrap(), &[]);
+    }
+    assert_eq!(grown(&story), [("Successful", "80Gi"), (SUPERSEDED, "50Gi")]);
+    story.volumes = growing("id", "90Gi");
+    story.see(4, &[]);
+    story.volumes = settled("90Gi");
+    story.see(5, &[]);
+    assert_eq!(grown(&story)[0], ("Successful", "90Gi"), "also one whose id is known");
+}
+
+#[test]
+fn a_growth_that_nobody_looks_after_any_more_ends() {
+    let mut story = Story::new();
+    story.volumes = growing("id", "50Gi");
+    story.see(1, &[]);
+    story.volumes = Volumes::Left;
+    story.see(2, &[]);
+    assert_eq!(grown(&story), [(SUPERSEDED, "50Gi")]);
+    assert_eq!((story.status.phase, &story.status.storage), (State::Running, &None));
 }
 
 #[test]
