@@ -124,7 +124,10 @@ pub(super) fn overdue(
     if now.duration_since(since) < settings.timeout {
         return None;
     }
-    let minutes = settings.timeout.as_mins();
+    let time = match settings.timeout.as_secs() {
+        seconds if seconds % 60 == 0 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} s"),
+    };
     let look = present.looks.get(&*request.uid);
     let name = &request.name;
     let said = |reason: &str, message: String| Some(Overdue { reason: reason.to_owned(), message });
@@ -134,7 +137,7 @@ pub(super) fn overdue(
         } else {
             format!("the database is {}, and KubeDB waits until it is Ready", present.database.phase)
         };
-        return said(NEVER_STARTED, format!("{name} has not begun within {minutes} minutes: {because}"));
+        return said(NEVER_STARTED, format!("{name} has not begun within {time}: {because}"));
     }
     match look {
         None if last.is_some() => last.cloned(),
@@ -144,9 +147,9 @@ pub(super) fn overdue(
         }
         Some(look) if look.cause.is_some() => {
             let cause = look.cause.as_deref().unwrap_or_default();
-            said(STUCK, format!("{name} has not ended within {minutes} minutes: {cause}"))
+            said(STUCK, format!("{name} has not ended within {time}: {cause}"))
         }
-        _ => said(MONITORING_TIMEOUT, format!("{name} has not ended within {minutes} minutes")),
+        _ => said(MONITORING_TIMEOUT, format!("{name} has not ended within {time}")),
     }
 }
 

@@ -18,6 +18,9 @@ const REQUEST_MARKS: [(&str, &str, &str); 2] = [
     ("annotations", "meta.helm.sh/release-name", "Helm"),
 ];
 
+/// The longest message of a condition that is remembered, in bytes: a record holds many, and etcd refuses what is too large.
+const LONGEST_MESSAGE: usize = 1024;
+
 /// An OpsRequest, as far as the record, the retention and the rollback look at it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may go with any other")]
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +73,12 @@ impl Request {
         let conditions = object.pointer("/status/conditions").and_then(Value::as_array).into_iter().flatten();
         let failure = failed_condition(object).map(|condition| {
             let field = |name| condition.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            Box::new((field("reason"), field("message")))
+            let mut message = field("message");
+            if message.len() > LONGEST_MESSAGE {
+                message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+                message.push('…');
+            }
+            Box::new((field("reason"), message))
         });
         let spec: Map<String, Value> = object.get("spec").and_then(Value::as_object).map_or_else(Map::new, |spec| {
             let kept = |key: &str| {

@@ -173,6 +173,16 @@ fn a_failure_tells_the_condition_that_says_so() {
 }
 
 #[test]
+fn a_long_message_is_cut_between_characters() {
+    let mut story = Story::new();
+    let mut object = request("r", 0, "Restart", "Failed");
+    object["status"]["conditions"] = json!([{"type": "Failed", "status": "True", "reason": "Failed",
+        "message": format!("a{}", "ü".repeat(5000)), "lastTransitionTime": at(0).to_string()}]);
+    story.see(0, &[object]);
+    assert_eq!(story.status.history[0].message, format!("a{}…", "ü".repeat(511)));
+}
+
+#[test]
 fn a_skipped_request_does_not_hide_the_failure_before_it() {
     let mut story = Story::new();
     let failed = request("r1", 0, "VerticalScaling", "Failed");
@@ -212,6 +222,16 @@ fn overdue(#[case] phases: &[(i64, &str)], #[case] wanted: Option<(i64, &str)>) 
         }
     }
     assert_eq!(found.as_ref().map(|(minute, reason)| (*minute, reason.as_str())), wanted);
+}
+
+#[test]
+fn a_short_timeout_is_told_as_it_is() {
+    let mut story = Story::new();
+    story.settings.timeout = SignedDuration::from_secs(30);
+    let object = request("r", 0, "Restart", "Progressing");
+    story.see(0, std::slice::from_ref(&object));
+    story.see(1, &[object]);
+    assert_eq!(story.says(), (State::Failed, "MonitoringTimeout", "r has not ended within 30 s"));
 }
 
 #[test]
