@@ -110,6 +110,7 @@ impl<A: Audience> Watches<A> {
                     tracing::info!(topic = topic.name(), "no longer served");
                     task.abort();
                     self.cache.tell(*topic, &Event::Absent, Timestamp::now());
+                    self.changed.notify_one(); // it may be the last that was waited for
                 }
                 there
             });
