@@ -52,14 +52,7 @@ pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Polic
 /// keeps one.
 #[must_use]
 pub fn superfluous<'r>(requests: &[&'r Request], policy: &Policy, now: Timestamp) -> Vec<&'r Request> {
-    let ours = |r: &&&Request| match policy.scope {
-        Scope::Managed => r.managed,
-        Scope::All => true,
-        Scope::Off => false,
-    };
-    let in_scope = requests.iter().filter(|r| r.phase.is_finished() && r.claimed_by.is_none()).filter(ours);
-    let ended = |r: &Request| r.changed.unwrap_or(r.created);
-    let mut finished: Vec<&Request> = in_scope.copied().collect();
+    let mut finished: Vec<&Request> = in_scope(requests, policy).collect();
     finished.sort_by(|a, b| (ended(b), b.age()).cmp(&(ended(a), a.age())));
     let too_old = |r: &Request| policy.age.is_some_and(|age| now.duration_since(ended(r)) > age);
     let mut rank = 0;
@@ -69,6 +62,28 @@ pub fn superfluous<'r>(requests: &[&'r Request], policy: &Policy, now: Timestamp
     });
     finished.retain(|r| !r.deleting);
     finished
+}
+
+/// When the next finished OpsRequest gets too old to stay; `None` where age does not matter or none is left to get old.
+#[must_use]
+pub fn next_too_old(requests: &[&Request], policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let age = policy.age?.checked_add(SignedDuration::from_secs(1))?;
+    let due = in_scope(requests, policy).filter_map(|r| ended(r).checked_add(age).ok());
+    due.filter(|at| *at > now).min()
+}
+
+/// The finished OpsRequests that are counted.
+fn in_scope<'r>(requests: &[&'r Request], policy: &Policy) -> impl Iterator<Item = &'r Request> {
+    let ours = |r: &&Request| match policy.scope {
+        Scope::Managed => r.managed,
+        Scope::All => true,
+        Scope::Off => false,
+    };
+    requests.iter().copied().filter(|r| r.phase.is_finished() && r.claimed_by.is_none()).filter(ours)
+}
+
+fn ended(request: &Request) -> Timestamp {
+    request.changed.unwrap_or(request.created)
 }
 
 #[cfg(test)]
@@ -122,6 +137,21 @@ mod tests {
     fn of_five(#[case] change: impl Fn(&mut Value), #[case] wanted: &[&str]) {
         let requests = five(0, change);
         assert_eq!(names(&requests, &recorded(&["u0", "u1", "u2", "u3", "u4"]), &Policy::default()), wanted);
+    }
+
+    #[test]
+    fn the_next_that_gets_too_old_is_waited_for() {
+        let requests = five(0, |o| o["metadata"]["labels"] = json!({}));
+        let all: Vec<&Request> = requests.iter().collect();
+        let policy = Policy { age: Some(SignedDuration::from_mins(30)), ..Policy::default() };
+        let next = |now: &str| next_too_old(&all, &policy, now.parse().unwrap()).map(|at| at.to_string());
+        // `r0` is somebody else's, and `r1` ended at 00:11.
+        assert_eq!(next("2026-01-01T00:20:00Z").as_deref(), Some("2026-01-01T00:41:01Z"));
+        assert_eq!(next("2026-01-01T00:41:01Z").as_deref(), Some("2026-01-01T00:42:01Z"));
+        assert_eq!(next("2026-01-01T01:00:00Z"), None);
+        assert_eq!(next_too_old(&all, &Policy::default(), Timestamp::default()), None);
+        let due = "2026-01-01T00:41:01Z".parse().unwrap();
+        assert!(superfluous(&all, &policy, due).iter().any(|r| *r.name == *"r1"), "and then it goes");
     }
 
     #[test]
