@@ -74,6 +74,7 @@ impl Place {
             settings: self.settings,
             identity: self.identity.clone(),
             metrics: self.metrics.clone(),
+            unsure: Arc::default(),
         };
         let watches = Watches::new(self.cluster.clone(), Arc::clone(&store));
         let count = async {

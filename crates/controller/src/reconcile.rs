@@ -1,8 +1,8 @@
 //! One look at one database: what is seen goes through the pure core, and what follows is done. Every step may be cut off
 //! anywhere and done again: writes are applied on the server's side or named by what they are for.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dbscale_cluster::apply::{Created, Write};
@@ -10,7 +10,9 @@ use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::ClaimFact;
-use dbscale_core::record::{self, Observation, Past, Present, Request, Rollback, RollbackState, Status, observe};
+use dbscale_core::record::{
+    self, Notice, Observation, Past, Present, Request, Rollback, RollbackState, Status, Told, observe,
+};
 use dbscale_core::{retention, rollback};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -27,6 +29,9 @@ pub const MANAGER: &str = "dbscale-controller";
 /// The longest time between two looks at a database that waits for something.
 const LONGEST: Duration = Duration::from_secs(3600);
 
+/// The rules that soon may say otherwise: a rollback that they alone refuse is asked for again.
+const MOMENTARY: [&str; 2] = ["lookup/failed", "operation/active"];
+
 /// What the work on one cluster needs.
 #[derive(Clone)]
 pub struct Worker {
@@ -42,6 +47,8 @@ pub struct Worker {
     pub identity: String,
     /// What is counted.
     pub metrics: Metrics,
+    /// What was told, by UID, when nobody knew whether the record was written.
+    pub unsure: Arc<Mutex<HashSet<(String, Notice)>>>,
 }
 
 impl Worker {
@@ -91,18 +98,22 @@ impl Worker {
         }
         let seen = self.observe(&mut present, view, recorded, &claims).await?;
         if seen.status != **recorded || view.recorded.is_none() {
-            self.record(key, &database, &seen.status, view.recorded.is_some()).await?;
+            // Before the record forgets them: rather written twice than not at all.
             seen.archived.iter().for_each(|past| report::archive(&self.name, key, past));
-            for told in &seen.told {
-                report::tell(&self.cluster, &self.name, &self.identity, &self.metrics, &database, told).await;
+            let written = self.record(key, &database, &seen.status, view.recorded.is_some()).await;
+            // A write that nobody answered may have been made, and then nothing is left to tell at the next look.
+            if written.as_ref().err().is_none_or(ApiFailure::is_open) {
+                self.tell(&database, &seen.told, written.is_ok()).await;
             }
+            written?;
         } else if read_back {
             self.retire(&database, &present.requests, recorded).await?;
         }
         if let Some(failure) = grown.again {
             return Err(failure); // all else is done; the claims are asked again after a pause
         }
-        let wait = seen.recheck.map(|at| at.duration_since(now()));
+        let too_old = retention::next_too_old(&present.requests, &self.settings.retention, now());
+        let wait = seen.recheck.into_iter().chain(too_old).min().map(|at| at.duration_since(now()));
         Ok(wait.map(|wait| wait.unsigned_abs().min(LONGEST).max(Duration::from_millis(100))))
     }
 
@@ -130,6 +141,21 @@ impl Worker {
                 Ok(seen)
             }
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Tells what has happened, each once; `certain` tells whether the record is known to have been written, so that none
+    /// of it comes again.
+    async fn tell(&self, database: &Database, all: &[Told], certain: bool) {
+        for told in all {
+            let what = (told.uid.clone(), told.notice);
+            let new = {
+                let mut unsure = self.unsure.lock().unwrap_or_else(PoisonError::into_inner);
+                is_news(&mut unsure, what, certain)
+            };
+            if new {
+                report::tell(&self.cluster, &self.name, &self.identity, &self.metrics, database, told).await;
+            }
         }
     }
 
@@ -175,34 +201,47 @@ impl Worker {
     ) -> Result<BTreeMap<String, Rollback>, ApiFailure> {
         let mut done = BTreeMap::new();
         for (past, planned) in recorded.history.iter().filter_map(planned) {
-            let Some(failed) = present.requests.iter().find(|r| *r.uid == *past.uid) else { continue };
             if present.requests.iter().any(|r| *r.name == *planned.name) {
                 continue; // it was made before; the record follows
             }
+            let Some(failed) = present.requests.iter().find(|r| *r.uid == *past.uid) else {
+                done.insert(past.uid.clone(), declined("the failed OpsRequest is gone".to_owned()));
+                continue;
+            };
             let pods = look::pods(&self.cluster, present.database, view).await?;
             let settled = now().duration_since(past.ended_at) >= self.settings.record.grace;
             let next = rollback::next(present.database, failed, &present.requests, planned, pods.as_deref(), settled);
             let after = match next {
                 rollback::Next::Wait => continue,
-                rollback::Next::Decline(message) => {
-                    Rollback { name: String::new(), state: RollbackState::Declined, message }
-                }
-                rollback::Next::Create(object) => self.make(present.database, planned, &object).await?,
+                rollback::Next::Decline(message) => declined(message),
+                rollback::Next::Create(object) => match self.make(present.database, planned, &object).await? {
+                    Some(after) => after,
+                    None => continue,
+                },
             };
             done.insert(past.uid.clone(), after);
         }
         Ok(done)
     }
 
-    async fn make(&self, database: &Database, planned: &Rollback, object: &Value) -> Result<Rollback, ApiFailure> {
+    /// Creates the OpsRequest of a rollback; `None` where it was refused for now.
+    async fn make(
+        &self,
+        database: &Database,
+        planned: &Rollback,
+        object: &Value,
+    ) -> Result<Option<Rollback>, ApiFailure> {
         let path = operations_path(database.engine, Some(&database.namespace));
-        let declined = |message| Rollback { name: String::new(), state: RollbackState::Declined, message };
         match self.cluster.create(&path, object, &write()).await {
-            Ok(Created::Ours(_)) => Ok(rollback::follow(planned, true)),
-            Ok(Created::Taken) => Ok(declined(format!("another OpsRequest is called {}", planned.name))),
+            Ok(Created::Ours(_)) => Ok(Some(rollback::follow(planned, true))),
+            Ok(Created::Taken) => Ok(Some(declined(format!("another OpsRequest is called {}", planned.name)))),
+            Err(refused) if is_momentary(&refused) => {
+                tracing::debug!(cluster = self.name, %refused, "the rollback waits");
+                Ok(None)
+            }
             // A rule, a policy or the schema: asking again would be refused again.
             Err(refused) if matches!(refused.kind, Kind::Refused | Kind::Invalid) => {
-                Ok(declined(format!("the API server refused {}: {}", planned.name, refused.message)))
+                Ok(Some(declined(format!("the API server refused {}: {}", planned.name, refused.message))))
             }
             Err(failure) => Err(failure),
         }
@@ -211,9 +250,16 @@ impl Worker {
     /// Deletes finished OpsRequests that need not stay. `recorded` is what the server keeps.
     async fn retire(&self, database: &Database, requests: &[&Request], recorded: &Status) -> Result<(), ApiFailure> {
         let collection = operations_path(database.engine, Some(&database.namespace));
+        let mut last = Ok(());
         for request in retention::deletable(requests, recorded, &self.settings.retention, now()) {
             let path = format!("{collection}/{}", request.name);
-            if self.cluster.delete(&path, &request.uid, &request.resource_version, &write()).await? {
+            let deleted = self.cluster.delete(&path, &request.uid, &request.resource_version, &write()).await;
+            // One that cannot be deleted keeps no other.
+            let deleted = deleted.unwrap_or_else(|failure| {
+                last = Err(failure);
+                false
+            });
+            if deleted {
                 self.metrics.deleted(&self.name, database.engine);
                 tracing::info!(
                     cluster = self.name,
@@ -224,13 +270,29 @@ impl Worker {
                 );
             }
         }
-        Ok(())
+        last
     }
+}
+
+/// Whether a thing is to be told: not again where it was told when nobody knew whether the record was written.
+fn is_news(unsure: &mut HashSet<(String, Notice)>, what: (String, Notice), certain: bool) -> bool {
+    if certain { !unsure.remove(&what) } else { unsure.insert(what) }
+}
+
+fn declined(message: String) -> Rollback {
+    Rollback { name: String::new(), state: RollbackState::Declined, message }
+}
+
+/// Whether a refusal is by [`MOMENTARY`] rules alone.
+fn is_momentary(failure: &ApiFailure) -> bool {
+    let rules = failure.rules();
+    let passes = |rule: &String| MOMENTARY.contains(&rule.as_str());
+    failure.kind == Kind::Refused && !rules.is_empty() && rules.iter().all(passes)
 }
 
 /// Whether a write was refused because its namespace is being deleted.
 fn is_of_the_end(failure: &ApiFailure) -> bool {
-    failure.kind == Kind::Forbidden && failure.message.contains("because it is being terminated")
+    failure.kind == Kind::NotAllowed && failure.message.contains("because it is being terminated")
 }
 
 /// The time as Kubernetes writes it, in whole seconds: what is compared with an object's times is cut as they are.
@@ -246,4 +308,41 @@ fn write() -> Write {
 fn planned(past: &Past) -> Option<(&Past, &Rollback)> {
     let rollback = past.rollback.as_ref().filter(|r| r.state == RollbackState::Planned)?;
     Some((past, rollback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_ends_is_no_failure() {
+        let message = "scalingrecords.dbscale.dev \"mongodb-db\" is forbidden: unable to create new content in namespace \
+            demo because it is being terminated";
+        let of = |message: &str| {
+            let body = json!({"reason": "Forbidden", "message": message});
+            ApiFailure::of("PATCH /apis/dbscale.dev/v1alpha1", 403, body.to_string().as_bytes())
+        };
+        assert!(is_of_the_end(&of(message)));
+        assert!(!is_of_the_end(&of("scalingrecords.dbscale.dev is forbidden: User \"u\" cannot patch resource")));
+    }
+
+    #[test]
+    fn what_was_told_without_an_answer_is_not_told_again() {
+        let mut unsure = HashSet::new();
+        let mut tell = |uid: &str, certain| is_news(&mut unsure, (uid.to_owned(), Notice::Failed), certain);
+        assert!(tell("one", false), "the write may have been made, and then nobody tells it later");
+        assert!(!tell("one", false), "the write is tried again");
+        assert!(!tell("one", true), "and now it is there");
+        assert!(tell("other", true));
+    }
+
+    #[rstest::rstest]
+    #[case::another_runs("[operation/active] r runs", true)]
+    #[case::nothing_could_be_looked_up("[lookup/failed] no answer; [operation/active] r runs", true)]
+    #[case::a_rule_that_stays("[operation/active] r runs; [replicas/minimum] 0 is too few", false)]
+    #[case::somebody_elses("no", false)]
+    fn refusals_that_pass(#[case] said: &str, #[case] momentary: bool) {
+        let body = json!({"message": format!("admission webhook \"w\" denied the request: {said}")});
+        assert_eq!(is_momentary(&ApiFailure::of("POST /x", 403, body.to_string().as_bytes())), momentary);
+    }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::metrics::Metrics;
 use crate::store::Key;
 
-/// The longest note of an Event. Source: Kubernetes' events.k8s.io/v1.
+/// The longest note of an Event, in bytes. Source: Kubernetes' events.k8s.io/v1.
 const LONGEST_NOTE: usize = 1024;
 /// The longest name of an object.
 const LONGEST_NAME: usize = 253;
@@ -76,6 +76,7 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
     let uid: String = told.uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     let tail = format!(".{}.{}", uid.to_lowercase(), reason.to_lowercase());
     let head: String = told.name.chars().take(LONGEST_NAME - tail.len()).collect();
+    note.truncate(note.floor_char_boundary(LONGEST_NOTE));
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
@@ -86,7 +87,7 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
         "action": if told.ops_type.is_empty() { "Scaling" } else { told.ops_type.as_str() },
         "reason": reason,
         "type": kind,
-        "note": note.chars().take(LONGEST_NOTE).collect::<String>(),
+        "note": note,
         "regarding": {
             "apiVersion": format!("{DATABASE_GROUP}/{}", database.version), "kind": database.engine.kind,
             "namespace": database.namespace, "name": database.name, "uid": database.uid,
@@ -124,7 +125,8 @@ mod tests {
         assert_eq!(one["metadata"]["name"], other["metadata"]["name"]);
         let name = one["metadata"]["name"].as_str().unwrap();
         assert!(name.len() <= 253 && name.ends_with(".1b2c3d4.opsrequestfailed"), "{name}");
-        assert_eq!(one["note"].as_str().unwrap().chars().count(), LONGEST_NOTE);
+        let note = one["note"].as_str().unwrap().len();
+        assert!((LONGEST_NOTE - 1..=LONGEST_NOTE).contains(&note), "{note} bytes");
         assert_eq!(one["eventTime"], "1970-01-01T00:00:01.000000Z");
     }
 }
