@@ -128,7 +128,9 @@ impl Judge {
             return asked.judge(&asked.told);
         }
         let needs = Needs { operations: true, ..Needs::default() };
-        let known = match self.known_operations(&asked) {
+        let known = self.known_operations(&asked);
+        let cached = known.is_some();
+        let known = match known {
             Some(operations) => Ok(operations),
             None => within(Box::pin(live::read(&self.cluster, &self.cache, &asked, needs))).await.map(|r| r.operations),
         };
@@ -136,7 +138,18 @@ impl Judge {
             Ok(operations) => operations,
             Err(failure) => return self.unknown(&asked, &failure),
         };
-        if asked.leave_out(&operations) {
+        let mut left_out = asked.leave_out(&operations);
+        let strict = !operator && self.options.direct_edits == Severity::Deny;
+        let mut operations = operations;
+        // What was known may be old: an operation that has just ended may wish what is written here.
+        if !left_out && strict && cached && !direct_edits(&asked).is_empty() {
+            match within(Box::pin(live::read(&self.cluster, &self.cache, &asked, needs))).await {
+                Ok(read) => operations = read.operations,
+                Err(failure) => return self.unknown(&asked, &failure),
+            }
+            left_out = asked.leave_out(&operations);
+        }
+        if left_out {
             return Vec::new();
         }
         let mut facts = if operator { asked.told.clone() } else { self.around(&asked, active(operations)).await };
@@ -153,10 +166,8 @@ impl Judge {
             return findings;
         }
         let mut findings = self.confirmed(&asked, &facts, findings).await;
-        if let Some(change) = asked.update() {
-            let edits = (DIRECT_EDIT.check)(&Case { change, facts: &asked.told });
-            findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
-        }
+        let edits = direct_edits(&asked);
+        findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
         findings
     }
 
@@ -259,6 +270,11 @@ impl Judge {
 async fn within<T>(read: Pin<Box<impl Future<Output = Result<T, ApiFailure>>>>) -> Result<T, ApiFailure> {
     let late = |_| ApiFailure::unreachable("GET", format!("no answer from the API server within {LOOKUP:?}"));
     tokio::time::timeout(LOOKUP, read).await.map_err(late).flatten()
+}
+
+/// What `database/direct-edit` finds in an update.
+fn direct_edits(asked: &Asked) -> Vec<Finding> {
+    asked.update().map_or_else(Vec::new, |change| (DIRECT_EDIT.check)(&Case { change, facts: &asked.told }))
 }
 
 fn classes(objects: &[serde_json::Value]) -> BTreeMap<String, ClassFact> {

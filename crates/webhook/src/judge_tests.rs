@@ -195,8 +195,20 @@ async fn updates_of_databases(#[case] user: &str, #[case] at: &str, #[case] valu
 async fn direct_edits_may_be_refused() {
     let mut world = World::new().known(&[database()], &[]);
     world.judge.options.direct_edits = Severity::Deny;
+    world.serve(OPERATIONS, json!({"items": []}));
     assert_eq!(world.ids(&update("ann", "/spec/replicas", json!(5))).await, ["database/direct-edit"]);
     assert_eq!(world.ids(&update(KUBEDB, "/spec/replicas", json!(5))).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_an_operation_wished_that_is_not_known_yet_is_no_direct_edit() {
+    let mut world = World::new().known(&[database()], &[]);
+    world.judge.options.direct_edits = Severity::Deny;
+    let mut operation = horizontal("x", 5);
+    operation["status"] = json!({"phase": "Progressing"});
+    world.serve(OPERATIONS, json!({"items": [operation]}));
+    assert_eq!(world.ids(&update("ann", "/spec/replicas", json!(5))).await, [""; 0]);
+    assert_eq!(world.ids(&update("ann", "/spec/replicas", json!(7))).await, ["database/direct-edit"]);
 }
 
 /// Whoever writes it, with whatever account: what an OpsRequest wished is never judged, even where it would be refused.

@@ -111,7 +111,7 @@ mod controller {
     }
 
     #[test]
-    fn approval_is_waited_for_and_a_skipped_request_is_told_apart() {
+    fn approval_is_waited_for_and_a_deleted_request_is_told_apart() {
         let wait = json!({"testbed.dbscale.dev/wait-for-approval": "true", "testbed.dbscale.dev/no-pods": "true"});
         let (world, record) = world("record-approval", &databases::mongodb(), &wait);
         let made = ask(&world, &["horizontal", "mg/db", "--replicas", "5"]);
