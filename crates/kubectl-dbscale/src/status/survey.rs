@@ -40,6 +40,8 @@ pub struct Survey {
     pub failures: Vec<Failure>,
     /// What is left out of the answer for that.
     pub warnings: Vec<String>,
+    /// Whether claims, or the workloads that tell whose they are, could not be read.
+    pub claims_unread: bool,
 }
 
 /// Looks at databases and at what their claims have. `targets`: empty for all engines that are installed; `namespace`:
@@ -167,6 +169,7 @@ async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Surv
         Ok(list) => list,
         Err(failure) => {
             // Where one list may not be read, the other says nothing new.
+            survey.claims_unread |= failure.kind != Kind::NotInstalled;
             if failure.kind != Kind::NotInstalled && !std::mem::replace(&mut warned, true) {
                 survey.warnings.push(format!("what volumes really have is not told: {failure}"));
             }

@@ -16,7 +16,7 @@ use crate::cli::{Global, Output};
 use crate::outcome::Failure;
 use crate::output::{self, GREEN, RED, YELLOW, data};
 use crate::run::failure::{EXIT_ERROR, usage};
-use crate::status::survey;
+use crate::status::survey::{self, Survey};
 use crate::target;
 use crate::values;
 
@@ -73,7 +73,7 @@ impl Check {
 /// Looks at everything; answers the exit code.
 ///
 /// # Errors
-/// Where the cluster cannot be asked at all, or a database that is named is missing.
+/// Where the cluster cannot be asked at all.
 pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
     // An engine alone means all of the namespace: nothing is changed that would have to be named exactly.
     let engines_alone = args.targets.iter().all(|word| target::engine_of(word).is_ok());
@@ -83,18 +83,36 @@ pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
     let namespace = global.namespace_in(&cluster);
     let engines = cluster.engines().await.map_err(|failure| crate::run::failure::of_any_api(&failure))?;
     let mut checks = installation::checks(&cluster, &engines, namespace).await;
+    let mut code = 0;
     // Without KubeDB there is nothing that could be in order.
     if !engines.is_empty() {
-        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await?;
+        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await;
+        // What was found out before is told all the same.
+        let survey = survey.unwrap_or_else(|failure| Survey { failures: vec![failure], ..Survey::default() });
+        checks.extend(unread(&survey));
         checks.extend(surroundings::checks(&cluster, &engines, &survey, namespace).await);
-        checks.extend(operations::checks(&cluster, &survey, namespace, args.stuck_after).await);
-        if !targets.is_empty() {
-            checks.extend(operations::drifts(&cluster, &survey).await);
+        if !survey.seen.is_empty() || survey.failures.is_empty() {
+            checks.extend(operations::checks(&cluster, &survey, namespace, args.stuck_after).await);
+            if !targets.is_empty() {
+                checks.extend(operations::drifts(&cluster, &survey).await);
+            }
         }
+        code = survey.failures.iter().map(|failure| failure.exit_code).max().unwrap_or_default();
     }
     tell(&checks, global);
     let is_broken = checks.iter().any(|check| check.verdict == Verdict::Broken);
-    Ok(if is_broken { EXIT_ERROR } else { 0 })
+    Ok(if is_broken { code.max(EXIT_ERROR) } else { code })
+}
+
+/// What could not be read, so that no check speaks for it.
+fn unread(survey: &Survey) -> Vec<Check> {
+    let area = "Databases";
+    let failures = survey
+        .failures
+        .iter()
+        .map(|failure| Check::new(area, Verdict::Unknown, failure.message.clone()).next(failure.remedy.clone()));
+    let warnings = survey.warnings.iter().map(|warning| Check::new(area, Verdict::Unknown, warning.clone()));
+    failures.chain(warnings).collect()
 }
 
 fn tell(checks: &[Check], global: &Global) {
@@ -118,5 +136,20 @@ fn tell(checks: &[Check], global: &Global) {
         if !check.next.is_empty() {
             data!("                      Next: {}", check.next);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_read_is_told() {
+        let missing = Failure { exit_code: 3, message: "mg/typo is missing".to_owned(), ..Failure::default() };
+        let survey =
+            Survey { failures: vec![missing], warnings: vec!["left out: Redis".to_owned()], ..Survey::default() };
+        let told: Vec<_> = unread(&survey).into_iter().map(|check| (check.verdict, check.message)).collect();
+        let wanted = ["mg/typo is missing", "left out: Redis"].map(|text| (Verdict::Unknown, text.to_owned()));
+        assert_eq!(told, wanted);
     }
 }

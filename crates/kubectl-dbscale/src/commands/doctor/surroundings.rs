@@ -21,16 +21,16 @@ pub(super) async fn checks(
     survey: &Survey,
     namespace: Option<&str>,
 ) -> Vec<Check> {
-    let (storage, rights) = futures::join!(storage(cluster, survey), rights(cluster, engines, survey, namespace));
-    vec![storage, rights]
+    let (mut checks, rights) = futures::join!(storage(cluster, survey), rights(cluster, engines, survey, namespace));
+    checks.push(rights);
+    checks
 }
 
 /// The classes of the databases' volumes that cannot grow.
-async fn storage(cluster: &Cluster, survey: &Survey) -> Check {
-    let area = "Storage";
+async fn storage(cluster: &Cluster, survey: &Survey) -> Vec<Check> {
     let classes = match cluster.storage_classes().await {
         Ok(classes) => classes.iter().filter_map(ClassFact::of).collect::<BTreeMap<_, _>>(),
-        Err(failure) => return Check::new(area, Verdict::Unknown, failure.message),
+        Err(failure) => return vec![Check::new("Storage", Verdict::Unknown, failure.message)],
     };
     let mut rigid: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for seen in &survey.seen {
@@ -44,19 +44,37 @@ async fn storage(cluster: &Cluster, survey: &Survey) -> Check {
             }
         }
     }
-    let Some((class, databases)) = rigid.pop_first() else {
-        return Check::new(area, Verdict::Ok, "every volume is of a class that can grow");
-    };
-    let several = databases.len().checked_sub(1).filter(|more| *more > 0).map(|more| format!(" and {more} more"));
-    let message = format!(
-        "class {class} cannot grow: the volumes of {}{} stay as they are",
-        databases[0],
-        several.unwrap_or_default()
-    );
-    let next = format!(
-        "let it grow, where its driver can: kubectl patch storageclass {class} -p '{{\"allowVolumeExpansion\":true}}'"
-    );
-    Check::new(area, Verdict::Warning, message).next(next)
+    grown(&rigid, survey)
+}
+
+/// The checks of storage, by class that cannot grow.
+fn grown(rigid: &BTreeMap<&str, Vec<String>>, survey: &Survey) -> Vec<Check> {
+    let area = "Storage";
+    let mut checks: Vec<Check> = rigid
+        .iter()
+        .map(|(class, databases)| {
+            let more = databases.len().checked_sub(1).filter(|more| *more > 0).map(|more| format!(" and {more} more"));
+            let message = format!(
+                "class {class} cannot grow: the volumes of {}{} stay as they are",
+                databases[0],
+                more.unwrap_or_default()
+            );
+            let next = format!(
+                "let it grow, where its driver can: kubectl patch storageclass {class} -p '{{\"allowVolumeExpansion\":true}}'"
+            );
+            Check::new(area, Verdict::Warning, message).next(next)
+        })
+        .collect();
+    if survey.claims_unread || (survey.seen.is_empty() && !survey.failures.is_empty()) {
+        checks.push(Check::new(
+            area,
+            Verdict::Unknown,
+            "not all volumes could be read, so their classes are not known",
+        ));
+    } else if checks.is_empty() {
+        checks.push(Check::new(area, Verdict::Ok, "every volume is of a class that can grow"));
+    }
+    checks
 }
 
 /// What the caller may not do in the namespace.
@@ -100,4 +118,21 @@ async fn rights(cluster: &Cluster, engines: &[&'static Engine], survey: &Survey,
     }
     let message = format!("in namespace {place} {}", lacking.join("\n"));
     Check::new(area, Verdict::Warning, message).next("ask for these rights; see yours: kubectl auth can-i --list")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rigid_class_is_told_and_unread_claims_are_not_called_well() {
+        let rigid = BTreeMap::from([("a", vec!["mg/x".to_owned()]), ("b", vec!["mg/y".to_owned()])]);
+        let verdicts = |rigid: &BTreeMap<_, _>, claims_unread| {
+            let survey = Survey { claims_unread, ..Survey::default() };
+            grown(rigid, &survey).into_iter().map(|check| check.verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(verdicts(&rigid, false), [Verdict::Warning, Verdict::Warning]);
+        assert_eq!(verdicts(&BTreeMap::new(), true), [Verdict::Unknown]);
+        assert_eq!(verdicts(&BTreeMap::new(), false), [Verdict::Ok]);
+    }
 }
