@@ -3,7 +3,7 @@
 use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::catalog::{DATABASE_GROUP, OPS_GROUP, OPS_VERSION};
 use dbscale_core::database::Database;
-use dbscale_core::record::{Notice, Past, Told};
+use dbscale_core::record::{self, Notice, Past, Told};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
     let uid: String = told.uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
     let tail = format!(".{}.{}", uid.to_lowercase(), reason.to_lowercase());
     let head: String = told.name.chars().take(LONGEST_NAME - tail.len()).collect();
-    note.truncate(note.floor_char_boundary(LONGEST_NOTE));
+    record::cut(&mut note, LONGEST_NOTE);
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",

@@ -294,6 +294,15 @@ pub fn object(database: &Database) -> Value {
     })
 }
 
+/// Cuts a text to at most so many bytes, between two characters.
+pub fn cut(text: &mut String, most: usize) {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn is_zero(number: &u64) -> bool {
     *number == 0

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
+use super::cut;
 use crate::catalog::Engine;
 use crate::change::{Change, STANZAS};
 use crate::database::{Database, tracker_of};
@@ -75,7 +76,7 @@ impl Request {
             let field = |name| condition.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
             let mut message = field("message");
             if message.len() > LONGEST_MESSAGE {
-                message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+                cut(&mut message, LONGEST_MESSAGE);
                 message.push('…');
             }
             Box::new((field("reason"), message))

@@ -6,6 +6,7 @@ use dbscale_cluster::lease::{self, CONTROLLER};
 use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, Misfit, OPS_GROUP, OPS_VERSION, misfits};
+use dbscale_core::entries::OPS_REQUESTS;
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -121,7 +122,7 @@ async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str
         Err(failure) if failure.to_string().contains(rule) => {
             Check::new(area, Verdict::Ok, "it is asked, and its certificate is trusted")
         }
-        Err(failure) if failure.message.contains("failed calling webhook") => {
+        Err(failure) if failure.message.contains(&format!("failed calling webhook \"{OPS_REQUESTS}\"")) => {
             let next = "see why it does not answer, or take it out of the way: kubectl dbscale webhook status";
             Check::new(
                 area,

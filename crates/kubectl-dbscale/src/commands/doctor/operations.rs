@@ -40,8 +40,12 @@ pub(super) async fn checks(
         for (operation, turn) in line_up(&of_database) {
             active += 1;
             let found = seen.requests.iter().find(|found| found.operation.name == operation.operation.name);
-            let Some(found) = found.filter(|_| matches!(turn, Turn::Runs | Turn::Next)) else { continue };
-            let since = since(found);
+            let Some(found) = found.filter(|_| matches!(turn, Turn::Runs | Turn::Next | Turn::NeedsApproval)) else {
+                continue;
+            };
+            // One that has queued behind another waits for KubeDB only since that one's end.
+            let others = seen.requests.iter().filter(|other| other.phase().is_finished()).map(since);
+            let since = others.fold(since(found), Timestamp::max);
             let waited = Timestamp::now().duration_since(since);
             let overdue = overdue(&records, seen, found);
             if overdue.is_none() && waited < limit {
@@ -161,6 +165,10 @@ pub(super) async fn drifts(cluster: &Cluster, survey: &Survey) -> Vec<Check> {
     let area = "Drift";
     let mut checks = Vec::new();
     for seen in &survey.seen {
+        // While one is at work, a difference is the work itself.
+        if seen.requests.iter().any(|found| found.phase() == Phase::Progressing) {
+            continue;
+        }
         let Some(dossier) = dossier_of(cluster, seen).await else { continue };
         let found = drift(&seen.database, &dossier.subject.facts, dossier.pods.as_deref());
         let target = seen.database.target();
