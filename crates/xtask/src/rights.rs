@@ -99,7 +99,10 @@ fn compare(granted: &BTreeSet<Right>, asked: &[Asked]) -> Vec<String> {
         .filter(|a| a.forbidden)
         .map(|a| format!("refused, and asked for: {} ({})", right(a).words(), a.uri))
         .collect();
-    let used: BTreeSet<Right> = asked.iter().filter(|a| !a.forbidden).map(right).collect();
+    let mut used: BTreeSet<Right> = asked.iter().filter(|a| !a.forbidden).map(right).collect();
+    // Whoever applies what is not there yet needs the right to create it as well.
+    let made = asked.iter().filter(|a| a.verb == "patch" && a.code == 201);
+    used.extend(made.map(|a| Right::new(&a.account, &a.group, &a.resource, "create")));
     let idle = granted.difference(&used).map(|r| format!("granted, and never used: {}", r.words()));
     refused.into_iter().chain(idle).collect()
 }
@@ -138,6 +141,16 @@ subjects: [{ kind: ServiceAccount, name: a }]
         assert!(compare(&granted, &calls).is_empty());
         calls.push(asked("watch", "apps", "statefulsets", true));
         assert_eq!(compare(&granted, &calls), ["refused, and asked for: a: watch statefulsets.apps (/x)"]);
+    }
+
+    #[test]
+    fn whoever_applies_what_was_not_there_has_created_it() {
+        let role = ROLE.replace("[list, get]", "[patch, create]").replace("[list]", "[]");
+        let granted = granted(&documents(&role).unwrap()).unwrap();
+        let mut call = asked("patch", "", "pods", false);
+        assert_eq!(compare(&granted, std::slice::from_ref(&call)), ["granted, and never used: a: create pods"]);
+        call.code = 201;
+        assert!(compare(&granted, &[call]).is_empty());
     }
 
     #[test]

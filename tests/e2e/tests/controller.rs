@@ -3,6 +3,10 @@
 
 /// A module, so that the suite can choose these tests by the beginning of their names.
 mod controller {
+    use dbscale_core::catalog::Catalog;
+    use dbscale_core::database::Database;
+    use dbscale_core::record::Request;
+    use dbscale_core::rollback;
     use dbscale_e2e::World;
     use dbscale_e2e::databases;
     use rstest::rstest;
@@ -179,6 +183,38 @@ mod controller {
         let back = world.value(&format!("mongodbopsrequest/{name}"), ".metadata.annotations.dbscale\\.dev/rollback-of");
         assert_eq!(back, "grow");
         world.until(&record, PHASE, "Running");
+        assert_eq!(world.count("mongodbopsrequests"), 2);
+    }
+
+    #[test]
+    fn a_way_back_whose_name_is_taken_is_declined() {
+        let (world, record) = world("rollback-taken", &databases::mongodb(), &json!({}));
+        let mut other = databases::mongodb();
+        other["metadata"] = json!({"name": "other", "annotations": {"testbed.dbscale.dev/no-pods": "true"}});
+        world.create(&other);
+        let mut failing = request("grow", 5);
+        failing["metadata"]["annotations"] = json!({
+            "testbed.dbscale.dev/wait-for-approval": "true", "testbed.dbscale.dev/fail": "no room",
+            "testbed.dbscale.dev/fail-after": "1", "dbscale.dev/rollback": "on-failure",
+            "dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+        world.create(&failing);
+        let get = |object: &str| -> Value {
+            serde_json::from_str(&world.must(&["get", "-n", &world.namespace, object, "-o", "json"])).unwrap()
+        };
+        let engine = Catalog::builtin().find("mongodb").unwrap();
+        let failing = Request::of(engine, &get("mongodbopsrequest/grow")).unwrap();
+        let name = rollback::decide(&Database::of(engine, &get("mongodb/db")), &failing, &[&failing]).name;
+        let mut taken = request(&name, 4);
+        taken["spec"]["databaseRef"]["name"] = json!("other");
+        world.until("mongodb/other", PHASE, "Ready");
+        world.create(&taken);
+        world.until("mongodbopsrequest/grow", PHASE, "WaitingForApproval");
+        let approved = r#"{"status": {"phase": "Approved"}}"#;
+        let patch = ["mongodbopsrequest/grow", "--subresource=status", "--type=merge", "-p", approved];
+        world.must(&[&["patch", "-n", &world.namespace][..], &patch].concat());
+        let of_grow = |field: &str| format!(".status.history[?(@.name==\"grow\")].rollback.{field}");
+        world.until(&record, &of_grow("state"), "Declined");
+        world.until(&record, &of_grow("message"), &format!("another OpsRequest is called {name}"));
         assert_eq!(world.count("mongodbopsrequests"), 2);
     }
 

@@ -103,6 +103,33 @@ fn an_expansion_goes_back_only_once_it_has_failed_and_only_to_what_the_volumes_h
 }
 
 #[test]
+fn an_engine_with_stateful_sets_goes_back_as_well() {
+    let world = World::new("back-hz");
+    let mut object = databases::database(
+        "Hazelcast",
+        &json!({"version": "5.5.2", "replicas": 2, "storageType": "Durable",
+        "storage": databases::storage("20Gi"), "podTemplate": databases::pods("hazelcast")}),
+    );
+    object["apiVersion"] = json!("kubedb.com/v1alpha2");
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/no-resize": "true"});
+    world.create(&object);
+    world.until("hazelcast/db", ".status.phase", "Ready");
+    let ask = |size: &str| {
+        let done = world.dbscale(&["storage", "hz/db", "--to", size]);
+        assert_eq!(done.code, 0, "{size}: {}", done.stderr);
+        assert_eq!(world.value("hazelcast/db", SIZE), size);
+    };
+    ask("50Gi");
+    let claims = world.must(&["get", "-n", &world.namespace, "pvc", "-o", "name"]);
+    assert_eq!(claims.lines().count(), 2, "{claims}");
+    let failed = r#"{"status": {"conditions": [{"type": "ControllerResizeError", "status": "True"}]}}"#;
+    for claim in claims.lines() {
+        world.must(&["patch", "-n", &world.namespace, claim, "--subresource=status", "--type=merge", "-p", failed]);
+    }
+    ask("20Gi");
+}
+
+#[test]
 fn a_claim_that_cannot_be_grown_is_told_with_those_that_were() {
     let world = World::new("partly");
     world.create(&databases::mongodb());
