@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
-use crate::signals::Stop;
+use crate::stop::Stop;
 
 /// What a server allows its clients.
 #[derive(Debug, Clone)]

@@ -5,10 +5,15 @@ pub mod accept;
 pub mod certificate;
 pub mod log;
 pub mod probes;
+// The programs that stay run on Linux; the plugin, which checks certificates, runs elsewhere too.
+#[cfg(unix)]
 pub mod signals;
+pub mod stop;
 pub mod trust;
 
 pub use accept::{Limits, serve};
 pub use certificate::{Certificate, CertificateError};
 pub use probes::{Gate, Readiness};
-pub use signals::{Signals, Stop};
+#[cfg(unix)]
+pub use signals::Signals;
+pub use stop::Stop;

@@ -3,22 +3,12 @@
 use std::io;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
-
 use crate::probes::Gate;
+use crate::stop::Stop;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The exit code after a second signal: 128 + SIGTERM, as a shell would say it.
 const EXIT_AT_ONCE: i32 = 143;
-
-/// The end of a server, in two steps.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    /// The end is near: answers close their connections.
-    pub announced: CancellationToken,
-    /// Now.
-    pub now: CancellationToken,
-}
 
 /// SIGTERM and SIGINT.
 pub struct Signals {
