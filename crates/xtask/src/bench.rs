@@ -11,6 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::{Value, json};
 
 use crate::playground;
+use crate::process::this_program;
 
 /// How often each command is timed; the two of a pair take turns.
 const ROUNDS: usize = 21;
@@ -172,7 +173,7 @@ impl Bench {
 
 /// As [`Bench::measured`], in an environment of the caller's.
 pub fn measured(command: &[&str], prepare: impl FnOnce(&mut Command)) -> Result<Cost> {
-    let mut measure = Command::new(std::env::current_exe()?);
+    let mut measure = this_program()?;
     measure.args(["measure", "--"]).args(command);
     prepare(&mut measure);
     let output = measure.output()?;

@@ -20,7 +20,7 @@ use dbscale_testbed::{assets, shipped};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::process::Process;
+use crate::process::{Process, this_program};
 
 /// The controller's package and program.
 const CONTROLLER: &str = "dbscale-controller";
@@ -119,7 +119,7 @@ fn start(dir: &Path, without: &[String], environment: &[(&str, OsString)]) -> Re
         std::os::unix::fs::symlink(from.canonicalize()?, dir.join("bin").join(name))?;
     }
     let log = fs::File::create(dir.join("serve.log"))?;
-    let mut serve = Command::new(std::env::current_exe()?);
+    let mut serve = this_program()?;
     serve
         .arg("serve")
         .arg("--dir")

@@ -7,6 +7,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+/// A command that runs this very program again.
+///
+/// On Linux it is named by what runs, never by its path: a `cargo test` on the way may have built the program anew and
+/// removed the file it was started from.
+///
+/// # Errors
+/// Where the system does not tell the path.
+pub fn this_program() -> Result<Command> {
+    let running = Path::new("/proc/self/exe");
+    if running.exists() { Ok(Command::new(running)) } else { Ok(Command::new(std::env::current_exe()?)) }
+}
+
 /// How long a process may take to end.
 const END_WITHIN: Duration = Duration::from_secs(30);
 
