@@ -1,6 +1,7 @@
 //! Reads: databases, their OpsRequests, workloads, claims and storage classes. Values come without `managedFields`.
 
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, SetKind};
+use dbscale_core::json;
 use serde_json::Value;
 
 use crate::call::{Call, Cluster};
@@ -103,6 +104,20 @@ impl Cluster {
         self.list(&operations_path(engine, namespace), None).await
     }
 
+    /// The OpsRequests of one database. Those of others are let go page by page: a namespace may have thousands.
+    ///
+    /// # Errors
+    /// What the server says.
+    pub async fn operations_of(
+        &self,
+        engine: &Engine,
+        namespace: &str,
+        database: &str,
+    ) -> Result<Vec<Value>, ApiFailure> {
+        let its = |object: &Value| json::text(object, &["spec", &engine.reference, "name"]) == database;
+        self.list_of(&operations_path(engine, Some(namespace)), None, its).await
+    }
+
     /// The workloads of a kind, of one namespace or of all.
     ///
     /// # Errors
@@ -169,6 +184,16 @@ impl Cluster {
     /// # Errors
     /// What the server says.
     pub async fn list(&self, path: &str, selector: Option<&str>) -> Result<Vec<Value>, ApiFailure> {
+        self.list_of(path, selector, |_| true).await
+    }
+
+    /// Those of a list that are `wanted`, page by page.
+    async fn list_of(
+        &self,
+        path: &str,
+        selector: Option<&str>,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Vec<Value>, ApiFailure> {
         let mut items = Vec::new();
         let mut next: Option<String> = None;
         loop {
@@ -178,7 +203,7 @@ impl Cluster {
                 .query("continue", next.as_deref());
             let mut page = self.call(&call).await?;
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
-                items.extend(more.into_iter().map(trimmed));
+                items.extend(more.into_iter().filter(&wanted).map(trimmed));
             }
             let token = page.pointer("/metadata/continue").and_then(Value::as_str).filter(|t| !t.is_empty());
             match token {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::change::{Change, Source, Update, What, Wish};
 use crate::database::{ComponentView, Database};
+use crate::json;
 use crate::quantity::Quantity;
 use crate::status::Operation;
 
@@ -72,10 +73,10 @@ impl ClassFact {
     /// Reads a StorageClass, and its name; `None` where it has none.
     #[must_use]
     pub fn of(object: &Value) -> Option<(String, Self)> {
-        let name = object.pointer("/metadata/name")?.as_str()?.to_owned();
+        let name = json::at(object, &["metadata", "name"])?.as_str()?.to_owned();
         let expands = object.get("allowVolumeExpansion").and_then(Value::as_bool) == Some(true);
-        let mark = object.pointer("/metadata/annotations").and_then(|all| all.get(DEFAULT_CLASS)?.as_str());
-        Some((name, Self { expands, default: mark == Some("true") }))
+        let mark = json::text(object, &["metadata", "annotations", DEFAULT_CLASS]);
+        Some((name, Self { expands, default: mark == "true" }))
     }
 }
 

@@ -11,7 +11,7 @@ pub mod entries;
 pub mod facts;
 pub mod finding;
 pub mod growth;
-mod json;
+pub mod json;
 pub mod managed;
 pub mod ownership;
 pub mod plan;

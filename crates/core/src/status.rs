@@ -121,14 +121,14 @@ impl Operation {
     /// Reads an OpsRequest; `reference` is the field that names the database (`databaseRef`, `proxyRef`).
     #[must_use]
     pub fn of(object: &Value, reference: &str) -> Self {
-        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |way: &[&str]| json::text(object, way).to_owned();
         Self {
-            name: text("/metadata/name"),
-            database: text(&format!("/spec/{reference}/name")),
-            ops_type: text("/spec/type"),
-            phase: Phase::of(&text("/status/phase")),
-            created: text("/metadata/creationTimestamp"),
-            deleting: !text("/metadata/deletionTimestamp").is_empty(),
+            name: text(&["metadata", "name"]),
+            database: text(&["spec", reference, "name"]),
+            ops_type: text(&["spec", "type"]),
+            phase: Phase::of(json::text(object, &["status", "phase"])),
+            created: text(&["metadata", "creationTimestamp"]),
+            deleting: !json::text(object, &["metadata", "deletionTimestamp"]).is_empty(),
             controller: controller_of(object),
             reason: failure_of(object),
             follows: follows(object),
@@ -176,7 +176,7 @@ pub fn failure_of(object: &Value) -> String {
 /// A `Successful` condition that is True may stand beside them; KubeDB's own output shows it.
 #[must_use]
 pub fn failed_condition(object: &Value) -> Option<&Value> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let conditions = json::at(object, &["status", "conditions"])?.as_array()?;
     let failed = conditions.iter().find(|c| field(c, "reason").contains("Failed"));
     failed.or_else(|| conditions.iter().find(|c| field(c, "status") == "False"))
 }

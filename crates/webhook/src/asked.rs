@@ -7,7 +7,7 @@ use dbscale_core::change::{self, Change, Source, VOLUME};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, Facts, Known};
 use dbscale_core::finding::Finding;
-use dbscale_core::rules;
+use dbscale_core::{json, rules};
 use serde_json::Value;
 
 use crate::carried_out;
@@ -42,7 +42,7 @@ impl Asked {
     pub fn of(review: &mut Review<'_>) -> Option<Self> {
         let known = review.known.filter(|_| !review.subresource)?;
         let (engine, object) = (known.engine, review.object.take()?);
-        if object.pointer("/metadata/deletionTimestamp").is_some_and(|t| !t.is_null()) {
+        if json::at(&object, &["metadata", "deletionTimestamp"]).is_some_and(|t| !t.is_null()) {
             return None;
         }
         let caller = Some(review.user.to_string());
@@ -51,7 +51,7 @@ impl Asked {
             (Role::Operation, Operation::Create) => {
                 // A create may leave the namespace to the path.
                 let namespace = review.namespace.to_string();
-                let database = text(&object, &["spec", &engine.reference, "name"]).to_owned();
+                let database = json::text(&object, &["spec", &engine.reference, "name"]).to_owned();
                 return Some(Self { engine, namespace, database, told, what: What::Request(object) });
             }
             (Role::Operation, Operation::Update) => {
@@ -125,18 +125,12 @@ impl Asked {
     #[must_use]
     pub fn grows_volumes(&self) -> bool {
         match &self.what {
-            What::Request(request) => text(request, &["spec", "type"]) == VOLUME.ops_type,
+            What::Request(request) => json::text(request, &["spec", "type"]) == VOLUME.ops_type,
             What::Change(change) => {
                 change.is_direct() && change.wishes.iter().any(|w| matches!(w.what, change::What::Storage(_)))
             }
         }
     }
-}
-
-/// The text at a place of an object; empty where there is none.
-fn text<'v>(object: &'v Value, way: &[&str]) -> &'v str {
-    let found = way.iter().try_fold(object, |at, field| at.get(field));
-    found.and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether an update of a database changes nothing that is judged.

@@ -6,7 +6,6 @@ use dbscale_cluster::cache::{Cache, Seen};
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClassFact, Facts, Known};
-use dbscale_core::status::Operation;
 use futures::future::{join, try_join};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -70,13 +69,9 @@ async fn operations(cluster: &Cluster, cache: &Cache, asked: &Asked) -> Result<V
     let (engine, namespace, name) = (asked.engine, asked.namespace.as_str(), asked.database.as_str());
     loop {
         let awaited = cache.admitted(engine, namespace, name);
-        let listed = cluster.operations(engine, Some(namespace)).await?;
+        let listed = cluster.operations_of(engine, namespace, name).await?;
         let now = Timestamp::now();
-        let mut there: Vec<Seen> = listed
-            .iter()
-            .filter(|object| Operation::of(object, &engine.reference).database == name)
-            .map(|object| Seen::of(object, engine, now))
-            .collect();
+        let mut there: Vec<Seen> = listed.iter().map(|object| Seen::of(object, engine, now)).collect();
         there.retain(|seen| seen.counts(now));
         let missing = |seen: &&Seen| there.iter().all(|t| t.operation.name != seen.operation.name);
         let missing: Vec<&Seen> = awaited.iter().filter(missing).collect();

@@ -11,6 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::facts::{ClassFact, Known};
+use dbscale_core::json;
 use dbscale_core::policy::ENFORCEMENT;
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
@@ -64,7 +65,7 @@ impl Seen {
 
 /// The latest change of its conditions.
 fn ended(object: &Value) -> Option<Timestamp> {
-    let conditions = object.pointer("/status/conditions")?.as_array()?;
+    let conditions = json::at(object, &["status", "conditions"])?.as_array()?;
     conditions.iter().filter_map(|c| c.get("lastTransitionTime")?.as_str()?.parse().ok()).max()
 }
 
@@ -168,7 +169,7 @@ impl Cache {
             Topic::Classes => feed(&mut inner.classes, event, |items, object, there| {
                 match ClassFact::of(object).filter(|_| there) {
                     Some((name, fact)) => items.insert(name.into(), fact),
-                    None => items.remove(key(object).1.as_str()),
+                    None => items.remove(key(object).1),
                 };
             }),
             // Of no use to rules.
@@ -179,13 +180,13 @@ impl Cache {
                     let label = object["metadata"]["labels"][ENFORCEMENT].as_str();
                     items.insert(name.into(), label == Some("warn"));
                 } else {
-                    items.remove(name.as_str());
+                    items.remove(name);
                 }
             }),
             Topic::Engine(engine, Role::Database) => {
                 feed(&mut inner.engines.entry(engine).or_default().databases, event, |items, object, there| {
                     let (namespace, name) = key(object);
-                    let key = joined(&namespace, &name);
+                    let key = joined(namespace, name);
                     if there {
                         items.insert(key, object.to_string().into_bytes().into());
                     } else {
@@ -211,10 +212,12 @@ impl Cache {
                 }
                 feed(store, event, |items, object, there| {
                     let seen = Seen::of(object, known, now);
-                    let key = joined(&key(object).0, &seen.operation.database);
+                    let key = joined(key(object).0, &seen.operation.database);
                     let others = items.entry(key.clone()).or_default();
                     others.retain(|o| o.operation.name != seen.operation.name);
                     if there && seen.counts(now) {
+                        // Most databases have one: a list that grows by itself begins with room for four.
+                        others.reserve_exact(1);
                         others.push(seen);
                     }
                     if others.is_empty() {
@@ -279,6 +282,7 @@ impl Cache {
         let store = &mut inner.engines.entry(engine.name.as_str()).or_default().operations;
         let others = store.items.entry(joined(namespace, &seen.operation.database)).or_default();
         if others.iter().all(|o| o.operation.name != seen.operation.name) {
+            others.reserve_exact(1);
             others.push(seen);
         }
     }
@@ -343,14 +347,13 @@ impl Cache {
 }
 
 /// Namespace and name of an object.
-fn key(object: &Value) -> (String, String) {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-    (text("/metadata/namespace"), text("/metadata/name"))
+fn key(object: &Value) -> (&str, &str) {
+    (json::text(object, &["metadata", "namespace"]), json::text(object, &["metadata", "name"]))
 }
 
 fn joined(namespace: &str, name: &str) -> Box<str> {
     // A slash is in no name.
-    format!("{namespace}/{name}").into()
+    [namespace, "/", name].concat().into()
 }
 
 #[cfg(test)]
