@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use dbscale_cluster::trim::reader::Reader;
 use dbscale_cluster::trim::shapes::{KnownKind, known_kind};
 use dbscale_cluster::trim::{Budget, Keep};
 use serde::Deserialize;
@@ -135,7 +136,7 @@ enum Told {
 
 /// Reads the body once.
 fn pass(body: &[u8], kind: Told) -> Result<Envelope<'_>, serde_json::Error> {
-    let mut document = serde_json::Deserializer::from_slice(body);
+    let mut document = Reader::new(body);
     let envelope = EnvelopeSeed { kind }.deserialize(&mut document)?;
     document.end()?;
     Ok(envelope)

@@ -4,6 +4,7 @@
 //! [`Keep`] is the tree of the places that are kept, made from the catalog's pointers ([`shapes`]); as a
 //! [`DeserializeSeed`] it drives serde through the document, once.
 
+pub mod reader;
 pub mod shapes;
 
 use std::cell::Cell;
