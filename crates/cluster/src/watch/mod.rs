@@ -16,7 +16,7 @@ use kube::Api;
 use kube::core::{ApiResource, GroupVersionKind};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::Value;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::kept::{Claims, Classes, Databases, Names, Operations, Records, Shape, Trimmed, Workloads};
@@ -31,6 +31,13 @@ const DISCOVER: Duration = Duration::from_secs(10);
 
 /// Objects of one page of a list: some megabytes at most, since databases have some 20 KB as they come.
 const PAGE: u32 = 100;
+
+/// Kinds that are read for the first time at once. Each takes a connection of its own, whose handshake keeps the processor for
+/// a millisecond: all of them together would make the first reviews wait.
+const AT_ONCE: usize = 4;
+
+/// How long a kind waits for its turn; then those before it are taken to hang.
+const TURN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The namespaces that say whether refusals are warnings there, by the label [`dbscale_core::policy::ENFORCEMENT`].
 const LENIENT: &str = "dbscale.dev/enforcement in (enforce,warn)";
@@ -78,6 +85,7 @@ impl Audience for Cache {
 pub struct Watches<A> {
     cluster: Cluster,
     cache: Arc<A>,
+    turns: Arc<Semaphore>,
     /// Told whenever a kind has been read as a whole, or cannot be.
     pub changed: Arc<Notify>,
 }
@@ -86,7 +94,7 @@ impl<A: Audience> Watches<A> {
     /// Watches `cluster` for `cache`, once [`Watches::run`] is.
     #[must_use]
     pub fn new(cluster: Cluster, cache: Arc<A>) -> Self {
-        Self { cluster, cache, changed: Arc::default() }
+        Self { cluster, cache, turns: Arc::new(Semaphore::new(AT_ONCE)), changed: Arc::default() }
     }
 
     /// Watches, for ever. `discovered` is called when the kinds have been found out for the first time.
@@ -190,33 +198,35 @@ impl<A: Audience> Watches<A> {
 
     /// Watches one kind, for ever.
     fn watch(&self, topic: Topic, resource: ApiResource) -> impl Future<Output = ()> + Send + 'static {
-        let (client, cache, changed) =
-            (self.cluster.client.clone(), Arc::clone(&self.cache), Arc::clone(&self.changed));
+        let client = self.cluster.client.clone();
+        let (cache, changed) = (Arc::clone(&self.cache), Arc::clone(&self.changed));
+        let told = Told { topic, cache, changed, turns: Arc::clone(&self.turns) };
         async move {
             match topic {
-                Topic::Engine(_, Role::Database) => {
-                    follow::<A, Databases>(client, &resource, topic, cache, changed).await;
-                }
-                Topic::Engine(_, Role::Operation) => {
-                    follow::<A, Operations>(client, &resource, topic, cache, changed).await;
-                }
-                Topic::Classes => follow::<A, Classes>(client, &resource, topic, cache, changed).await,
-                Topic::Lenient => follow::<A, Names>(client, &resource, topic, cache, changed).await,
-                Topic::Records => follow::<A, Records>(client, &resource, topic, cache, changed).await,
-                Topic::Claims => follow::<A, Claims>(client, &resource, topic, cache, changed).await,
-                Topic::Workloads(_) => follow::<A, Workloads>(client, &resource, topic, cache, changed).await,
+                Topic::Engine(_, Role::Database) => follow::<A, Databases>(client, &resource, told).await,
+                Topic::Engine(_, Role::Operation) => follow::<A, Operations>(client, &resource, told).await,
+                Topic::Classes => follow::<A, Classes>(client, &resource, told).await,
+                Topic::Lenient => follow::<A, Names>(client, &resource, told).await,
+                Topic::Records => follow::<A, Records>(client, &resource, told).await,
+                Topic::Claims => follow::<A, Claims>(client, &resource, told).await,
+                Topic::Workloads(_) => follow::<A, Workloads>(client, &resource, told).await,
             }
         }
     }
 }
 
-async fn follow<A: Audience, S: Shape>(
-    client: kube::Client,
-    resource: &ApiResource,
+/// What one watch is about, and who is told.
+struct Told<A> {
     topic: Topic,
     cache: Arc<A>,
     changed: Arc<Notify>,
-) {
+    turns: Arc<Semaphore>,
+}
+
+async fn follow<A: Audience, S: Shape>(client: kube::Client, resource: &ApiResource, told: Told<A>) {
+    let Told { topic, cache, changed, turns } = told;
+    // Held until all of the kind has been read, or cannot be.
+    let mut turn = tokio::time::timeout(TURN_WITHIN, turns.acquire_owned()).await.ok();
     let api: Api<Trimmed<A, S>> = Api::all_with(client, resource);
     let config = watcher::Config::default().page_size(PAGE);
     let config = match topic {
@@ -235,11 +245,13 @@ async fn follow<A: Audience, S: Shape>(
             }
             Ok(watcher::Event::Delete(object)) => cache.tell(topic, &Event::Delete(&object.value), now),
             Ok(watcher::Event::InitDone) => {
+                drop(turn.take());
                 broken.clear();
                 cache.tell(topic, &Event::Complete, now);
                 changed.notify_one();
             }
             Err(error) => {
+                drop(turn.take());
                 let why = error.to_string();
                 cache.tell(topic, &Event::Broken(why.clone()), now);
                 if why != broken {

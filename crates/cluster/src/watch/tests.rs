@@ -12,7 +12,7 @@ use super::*;
 /// Longer than any of the pauses here; the clock is the test's own.
 const PATIENCE: Duration = Duration::from_secs(300);
 
-/// An API server that answers from a table: null says that the caller has no right. A watch stays silent until it is told
+/// An API server that answers from a table: null says that the caller has no right, false that there is no answer. A watch stays silent until it is told
 /// that it has expired.
 #[derive(Clone, Default)]
 struct Server {
@@ -42,6 +42,9 @@ impl Server {
             let server = server.clone();
             async move {
                 let failure = |code, reason| json!({"kind": "Status", "status": "Failure", "code": code, "reason": reason, "message": reason});
+                if found == Some(Value::Bool(false)) {
+                    std::future::pending::<()>().await;
+                }
                 if watch {
                     server.expired.notified().await;
                 }
@@ -153,4 +156,23 @@ async fn a_watch_that_has_expired_reads_all_anew_and_forgets_what_went_meanwhile
     .expect("it is read anew in time");
     assert!(matches!(cache.database(mongodb(), "demo", "one"), Known::Missing));
     assert!(matches!(cache.database(mongodb(), "demo", "two"), Known::Here(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_wait_for_their_turn_and_not_for_those_that_hang() {
+    let server = empty();
+    let hanging: Vec<&Engine> = Catalog::builtin().engines().take(AT_ONCE).collect();
+    let kinds = hanging.iter().copied().chain([mongodb()]).filter(|e| e.versions.iter().any(|v| v == "v1alpha2"));
+    let resources: Vec<Value> = kinds.map(|engine| json!({"name": engine.plural})).collect();
+    assert_eq!(resources.len(), AT_ONCE + 1);
+    server.serve("/apis/kubedb.com/v1alpha2", json!({"resources": resources}));
+    for engine in hanging {
+        server.serve(&format!("/apis/kubedb.com/v1alpha2/{}", engine.plural), json!(false));
+    }
+    server.list("/apis/kubedb.com/v1alpha2/mongodbs", &[]);
+    let began = tokio::time::Instant::now();
+    let (cache, changed) = watched(&server);
+    until(&changed, || matches!(cache.database(mongodb(), "demo", "db"), Known::Missing)).await;
+    assert!(began.elapsed() >= TURN_WITHIN, "all have begun at once");
+    assert!(began.elapsed() < TURN_WITHIN + DISCOVER, "{:?}", began.elapsed());
 }
