@@ -74,7 +74,7 @@ impl Metrics {
             Notice::NotRun => "not_run",
             Notice::Overdue => "overdue",
             Notice::EffectMissing => "effect_missing",
-            Notice::Rollback => return,
+            Notice::EffectFound | Notice::Rollback => return,
         };
         // What is no type of the engine's is somebody's invention, and there may be many of them.
         let known = engine.types.contains(&told.ops_type);

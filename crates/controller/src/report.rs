@@ -31,6 +31,7 @@ pub async fn tell(cluster: &Cluster, name: &str, identity: &str, metrics: &Metri
         Notice::NotRun => line!(warn, "ops_request_not_run"),
         Notice::Overdue => line!(error, "ops_request_overdue"),
         Notice::EffectMissing => line!(error, "ops_request_effect_missing"),
+        Notice::EffectFound => line!(info, "ops_request_effect_found"),
         Notice::Rollback => line!(warn, "ops_request_rollback"),
     }
     metrics.told(name, database.engine, told);
@@ -63,6 +64,7 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
         Notice::NotRun => ("OpsRequestNotRun", "Normal"),
         Notice::Overdue => ("OpsRequestOverdue", "Warning"),
         Notice::EffectMissing => ("OpsRequestEffectMissing", "Warning"),
+        Notice::EffectFound => ("OpsRequestEffectFound", "Normal"),
         Notice::Rollback => ("OpsRequestRollback", "Warning"),
     };
     let because = [told.reason.as_str(), told.message.as_str()].into_iter().filter(|t| !t.is_empty());

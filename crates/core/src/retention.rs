@@ -43,8 +43,10 @@ pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Polic
         past.and_then(|p| p.rollback.as_ref()).is_some_and(|b| b.state == RollbackState::Planned)
             || past.is_some_and(|p| r.rolls_back && p.outcome == "Failed" && p.rollback.is_none())
     };
+    // It is looked at until its effect is there, and what it was to do stands in it alone.
+    let is_missed = |r: &Request| recorded.history.iter().any(|p| *p.uid == *r.uid && p.missing().is_some());
     let mut finished = superfluous(requests, policy, now);
-    finished.retain(|r| recorded.holds(r) && !goes_back(r));
+    finished.retain(|r| recorded.holds(r) && !goes_back(r) && !is_missed(r));
     finished
 }
 
@@ -180,6 +182,15 @@ mod tests {
         let mut status = recorded(&["u0", "u1", "u2", "u3", "u4"]);
         status.history[0].rollback = Some(Rollback::default());
         assert_eq!(names(&five(9, |_| {}), &status, &Policy::default()), ["r1"]);
+    }
+
+    #[rstest]
+    #[case::missing("Missing: replicaSet has 3 of 5 pods", &["r1"])]
+    #[case::superseded("Superseded: replicaSet has 3 of 5 pods", &["r1", "r0"])]
+    fn one_whose_effect_is_missing_stays(#[case] effect: &str, #[case] wanted: &[&str]) {
+        let mut status = recorded(&["u0", "u1", "u2", "u3", "u4"]);
+        status.history[0].effect = Some(effect.to_owned());
+        assert_eq!(names(&five(9, |_| {}), &status, &Policy::default()), wanted);
     }
 
     #[rstest]

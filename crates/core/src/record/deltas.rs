@@ -6,6 +6,7 @@ use super::{Delta, Request};
 use crate::amount::ResourceSet;
 use crate::change::{self, Change, What, Wish};
 use crate::database::Database;
+use crate::quantity::Quantity;
 
 /// What a request changes. `object_is_old`: the database still has the values from before, as while an operation runs.
 pub(super) fn deltas(request: &Request, database: &Database, object_is_old: bool) -> Vec<Delta> {
@@ -58,5 +59,17 @@ fn of_wish(
                 .map(|(field, after)| delta(field, present.size(field).map(|q| q.to_string()), after.to_string()))
                 .collect()
         }
+    }
+}
+
+/// The value that the object has for a component's field, as [`Delta`] names them.
+pub(super) fn present_value(database: &Database, component: &str, field: &str) -> Option<Quantity> {
+    let view = database.components.iter().find(|c| c.name() == component)?;
+    let count = |number: i64| number.to_string().parse().ok();
+    match field {
+        "replicas" => count(view.replicas()?),
+        "shards" => count(view.shards()?),
+        "storage" => view.storage(),
+        name => view.resources()?.size(name),
     }
 }

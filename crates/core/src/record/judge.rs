@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::effects::Effects;
 use super::{Delta, Overdue, Past, Present, Request, RollbackState, Settings, State, Status, Tracked};
 use crate::change::HORIZONTAL;
 use crate::database::Database;
@@ -18,10 +19,10 @@ pub const DONE_BUT_NOT_REPORTED: &str = "DoneButNotReported";
 /// It says Successful, and what it was to do is not there.
 pub const EFFECT_MISSING: &str = "EffectMissing";
 
-/// How often the effects of an overdue operation are looked at again.
-const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
-/// How often the effects of an operation that has just ended are looked at until its grace is over.
-const EFFECT_AGAIN: SignedDuration = SignedDuration::from_secs(5);
+/// How often the effects of an operation are looked at again that is overdue, or whose effects are missing.
+pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
+/// How often a rollback that waits for another operation is tried again.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Fills in phase, reason, message and last from what the status holds already.
 pub(super) fn judge(database: &Database, requests: &[&Request], status: &mut Status) {
@@ -37,7 +38,7 @@ pub(super) fn judge(database: &Database, requests: &[&Request], status: &mut Sta
         let words = words(&growth.changes);
         (phase, reason.to_owned(), format!("{words}, {} of {} volumes done{because}", growth.grown, growth.volumes))
     } else {
-        of_past(&status.history)
+        of_past(requests, &status.history)
     };
     (status.phase, status.reason, status.message) = verdict;
 }
@@ -72,20 +73,21 @@ fn of_operation(database: &Database, requests: &[&Request], operation: &Tracked)
     (phase, operation.phase.clone(), message)
 }
 
-/// The verdict where nothing is under way: of the newest operation that ran. Skipped, denied and deleted ones changed nothing.
-fn of_past(history: &[Past]) -> (State, String, String) {
+/// The verdict where nothing is under way: of the newest operation that ran, and then of what is missing. Skipped, denied and
+/// deleted ones changed nothing. Whoever deletes an OpsRequest whose effect is missing has seen it.
+fn of_past(requests: &[&Request], history: &[Past]) -> (State, String, String) {
     let ran = |p: &&Past| [Phase::Successful.word(), Phase::Failed.word()].contains(&p.outcome.as_str());
     let Some(past) = history.iter().find(ran) else {
         return (State::Running, history.first().map(|p| p.outcome.clone()).unwrap_or_default(), String::new());
     };
-    let name = &past.name;
     if past.outcome == Phase::Failed.word() {
         let because = if past.message.is_empty() { "it does not say why" } else { past.message.as_str() };
         let reason = if past.reason.is_empty() { "OpsRequestFailed".to_owned() } else { past.reason.clone() };
-        return (State::Failed, reason, format!("{} {name} failed: {because}", past.ops_type));
+        return (State::Failed, reason, format!("{} {} failed: {because}", past.ops_type, past.name));
     }
-    match past.effect.as_deref().and_then(|e| e.strip_prefix("Missing: ")) {
-        Some(missing) => {
+    let is_there = |p: &Past| requests.iter().any(|r| *r.uid == p.uid);
+    match history.iter().filter(|p| is_there(p)).find_map(|p| Some((&p.name, p.missing()?))) {
+        Some((name, missing)) => {
             let message = format!("{name} ended Successful, but {missing}");
             (State::Failed, EFFECT_MISSING.to_owned(), message)
         }
@@ -159,37 +161,14 @@ fn since(tracked: &Tracked) -> Option<Timestamp> {
 }
 
 /// When to look again though nothing changes.
-pub(super) fn recheck(
-    requests: &[&Request],
-    status: &Status,
-    settings: &Settings,
-    now: Timestamp,
-) -> Option<Timestamp> {
+pub(super) fn recheck(status: &Status, effects: &Effects<'_>) -> Option<Timestamp> {
+    let (settings, now) = (effects.settings, effects.now);
     let after = |from: Timestamp, by: SignedDuration| from.checked_add(by).ok();
     let operations = status.operations.iter().filter_map(|o| {
         let due = after(since(o)?, settings.timeout)?;
         if due > now { Some(due) } else { after(now, LOOK_AGAIN) }
     });
-    let effects = status.effects_due(requests, settings, now).next().and_then(|_| after(now, EFFECT_AGAIN));
     let goes_back = |p: &Past| p.rollback.as_ref().is_some_and(|r| r.state == RollbackState::Planned);
-    let rollbacks = status.history.iter().any(goes_back).then(|| after(now, EFFECT_AGAIN)).flatten();
-    operations.chain(effects).chain(rollbacks).min()
-}
-
-impl Status {
-    /// The operations of the history whose effects are to be looked at: the newest alone, for a later one may have
-    /// changed the same values, and only while its grace lasts and a little longer.
-    pub(super) fn effects_due<'s>(
-        &'s self,
-        requests: &'s [&Request],
-        settings: &'s Settings,
-        now: Timestamp,
-    ) -> impl Iterator<Item = &'s Past> {
-        let newest = requests.iter().max_by_key(|r| r.age());
-        self.history.iter().filter(move |p| {
-            p.wants_effect()
-                && newest.is_some_and(|n| *n.uid == p.uid)
-                && now.duration_since(p.ended_at) < settings.grace + LOOK_AGAIN
-        })
-    }
+    let rollbacks = status.history.iter().any(goes_back).then(|| after(now, ASK_AGAIN)).flatten();
+    operations.chain(effects.due(&status.history).map(|(_, again)| again)).chain(rollbacks).min()
 }

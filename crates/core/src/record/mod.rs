@@ -5,6 +5,7 @@
 
 mod bounds;
 mod deltas;
+mod effects;
 mod judge;
 mod observe;
 mod request;
@@ -173,7 +174,8 @@ pub struct Past {
     /// What it changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<Delta>,
-    /// What an independent look at the object and the pods found: `Confirmed`, or `Missing: …`.
+    /// What an independent look at the object and the pods found: `Confirmed`, `Missing: …`, or `Superseded: …` where something
+    /// newer has overridden what was missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effect: Option<String>,
     /// What came of the wish to go back.
@@ -249,7 +251,8 @@ pub enum RollbackState {
 pub const STORAGE_PATCH: &str = "StoragePatch";
 /// `outcome` of an operation that was deleted before its end.
 pub const DELETED: &str = "Deleted";
-/// `outcome` of a direct storage change that was given up, or that another took the place of, before all volumes had their size.
+/// `outcome` of a direct storage change that was given up, or that another took the place of, before all volumes had their size;
+/// begins the `effect` of an operation whose missing values were overridden.
 pub const SUPERSEDED: &str = "Superseded";
 /// `effect` of an operation whose values were all found.
 pub const CONFIRMED: &str = "Confirmed";

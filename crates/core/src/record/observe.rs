@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::bounds;
 use super::deltas::deltas;
+use super::effects::Effects;
 use super::judge::{self, overdue};
 use super::volumes::grow;
-use super::{CONFIRMED, DELETED, Past, Request, Rollback, RollbackState, Status, Tracked};
+use super::{DELETED, Past, Request, Rollback, RollbackState, Status, Tracked};
 use crate::database::Database;
 use crate::growth::Volumes;
 use crate::rollback;
@@ -65,8 +66,8 @@ pub struct Observation {
     pub told: Vec<Told>,
     /// What no longer fits into the history.
     pub archived: Vec<Past>,
-    /// The UIDs of the requests whose effects are to be looked at: those that have just ended well, and those that are
-    /// overdue. With the looks in [`Present::looks`], ask again.
+    /// The UIDs of the requests whose effects are to be looked at: those that have just ended well, those whose effects were
+    /// missing, and those that are overdue. With the looks in [`Present::looks`], ask again.
     pub looks: Vec<String>,
     /// When to look again though nothing changes.
     pub recheck: Option<Timestamp>,
@@ -106,6 +107,8 @@ pub enum Notice {
     Overdue,
     /// It ended well, and what it was to do is not there.
     EffectMissing,
+    /// What was missing is there after all.
+    EffectFound,
     /// It failed, and a way back was decided or declined.
     Rollback,
 }
@@ -126,7 +129,8 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
         }
         history.push(past);
     }
-    check_effects(present, &requests, &mut history, settings, now, &mut told);
+    let effects = Effects { present, requests: &requests, previous, settings, now };
+    effects.note(&mut history, &mut told);
     roll_back(present, &requests, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
@@ -151,10 +155,10 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
         status.observed_at = Some(now);
         archived.extend(bounds::archive_what_is_too_large(&mut status));
     }
-    let effects = status.effects_due(&requests, settings, now).map(|p| p.uid.clone());
+    let ended = effects.due(&status.history).map(|(past, _)| past.uid.clone());
     let overdue = status.operations.iter().filter(|o| o.overdue.is_some()).map(|o| o.uid.clone());
-    let looks = effects.chain(overdue).filter(|uid| !present.looks.contains_key(uid)).collect();
-    let recheck = judge::recheck(&requests, &status, settings, now);
+    let looks = ended.chain(overdue).filter(|uid| !present.looks.contains_key(uid)).collect();
+    let recheck = judge::recheck(&status, &effects);
     Observation { status, told, archived, looks, recheck }
 }
 
@@ -252,34 +256,6 @@ fn ended(present: &Present<'_>, requests: &[&Request], previous: &Status, now: T
     all
 }
 
-/// Notes what the looks found at the effects of successful operations.
-fn check_effects(
-    present: &Present<'_>,
-    requests: &[&Request],
-    history: &mut [Past],
-    settings: &Settings,
-    now: Timestamp,
-    told: &mut Vec<Told>,
-) {
-    for past in history.iter_mut().filter(|p| p.wants_effect()) {
-        let Some(look) = present.looks.get(&past.uid) else { continue };
-        if look.missing.is_empty() {
-            past.effect = Some(CONFIRMED.to_owned());
-        } else if now.duration_since(past.ended_at) >= settings.grace
-            && requests.last().is_some_and(|newest| *newest.uid == past.uid)
-        {
-            let missing = format!("Missing: {}", look.missing.join("; "));
-            told.push(Told {
-                notice: Notice::EffectMissing,
-                reason: judge::EFFECT_MISSING.to_owned(),
-                message: missing.clone(),
-                ..Told::of(past)
-            });
-            past.effect = Some(missing);
-        }
-    }
-}
-
 /// Decides on ways back, and notes what became of those that were decided.
 fn roll_back(present: &Present<'_>, requests: &[&Request], history: &mut [Past], told: &mut Vec<Told>) {
     for past in history.iter_mut().filter(|p| p.outcome == Phase::Failed.word()) {
@@ -330,18 +306,8 @@ impl Status {
     }
 }
 
-impl Past {
-    /// Whether a look at its effects is still due.
-    #[must_use]
-    pub fn wants_effect(&self) -> bool {
-        self.effect.is_none()
-            && self.outcome == Phase::Successful.word()
-            && crate::change::STANZAS.iter().any(|s| s.ops_type == self.ops_type)
-    }
-}
-
 impl Told {
-    fn of(past: &Past) -> Self {
+    pub(super) fn of(past: &Past) -> Self {
         let notice = if past.outcome == Phase::Successful.word() {
             Notice::Successful
         } else if past.outcome == Phase::Failed.word() {

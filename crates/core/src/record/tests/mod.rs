@@ -1,5 +1,6 @@
 //! A database's record, step by step.
 
+mod effects;
 mod history;
 
 use std::collections::BTreeMap;
@@ -277,31 +278,6 @@ fn why_it_is_overdue(#[case] look: Look, #[case] reason: &str, #[case] message: 
     let seen = story.see(11, &[running]);
     assert_eq!(story.says(), (State::Failed, reason, message), "it stays so until the next look");
     assert_eq!(seen.status.observed_at, Some(at(10)));
-}
-
-#[test]
-fn an_effect_may_show_a_little_later_and_its_absence_is_told_once() {
-    let mut story = Story::new();
-    let done = request("r", 0, "HorizontalScaling", "Successful");
-    let seen = story.see(0, from_ref(&done));
-    assert_eq!(seen.looks, ["u-r"]);
-    let lacking = Look { missing: vec!["replicaSet has 3 of 5 pods".to_owned()], cause: None };
-    story.looks.insert("u-r".to_owned(), lacking);
-    let seen = story.see(0, from_ref(&done));
-    assert_eq!((story.status.phase, seen.recheck.is_some()), (State::Running, true), "within its grace");
-    let seen = story.see(1, from_ref(&done));
-    assert_eq!(notices(&seen), [Notice::EffectMissing]);
-    assert_eq!(story.says(), (State::Failed, "EffectMissing", "r ended Successful, but replicaSet has 3 of 5 pods"));
-    let seen = story.see(2, &[done]);
-    assert!(seen.told.is_empty() && seen.looks.is_empty());
-}
-
-#[test]
-fn effects_of_an_operation_that_a_newer_one_follows_are_not_looked_at() {
-    let mut story = Story::new();
-    let done = request("r", 0, "HorizontalScaling", "Successful");
-    let seen = story.see(0, &[done, request("r2", 0, "HorizontalScaling", "Progressing")]);
-    assert!(seen.looks.is_empty(), "{:?}", seen.looks);
 }
 
 #[test]
