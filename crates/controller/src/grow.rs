@@ -67,10 +67,11 @@ pub async fn grow(
         match cluster.grow_claim(&database.namespace, &smaller.claim, smaller.size, write).await {
             Ok(Grown::Enough(_)) => {}
             Ok(Grown::Asked(_)) => tracing::info!(
+                event = "claim_growth_requested",
                 database_id = format!("{}/{}/{}", database.engine.name, database.namespace, database.name),
                 claim = smaller.claim,
                 storage = %smaller.size,
-                "claim_growth_requested"
+                "the claim is smaller than the database says"
             ),
             Err(failure) => {
                 refused.insert(smaller.claim, failure.message.clone());

@@ -262,11 +262,12 @@ impl Worker {
             if deleted {
                 self.metrics.deleted(&self.name, database.engine);
                 tracing::info!(
+                    event = "ops_request_deleted",
                     cluster = self.name,
                     database_id = format!("{}/{}/{}", database.engine.name, database.namespace, database.name),
                     ops_request_name = &*request.name,
                     ops_type = &*request.ops_type,
-                    "ops_request_deleted"
+                    "it need not stay, and the record holds it"
                 );
             }
         }

@@ -17,12 +17,26 @@ const LONGEST_NAME: usize = 253;
 
 /// Tells one thing.
 pub async fn tell(cluster: &Cluster, name: &str, identity: &str, metrics: &Metrics, database: &Database, told: &Told) {
-    let database_id = id(database);
+    log(name, &id(database), told);
+    metrics.told(name, database.engine, told);
+    let event = event(database, told, identity, Timestamp::now());
+    let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", database.namespace);
+    match cluster.call(&Call::post(path, &event)).await {
+        Ok(_) => {}
+        // Another try of the same, or another process before this one.
+        Err(failure) if failure.kind == Kind::AlreadyExists => {}
+        // The record says the same, so an Event is worth no second look at the database.
+        Err(failure) => tracing::warn!(database_id = id(database), %failure, "the Event could not be written"),
+    }
+}
+
+/// The line of the log. Its name is a field of its own: the log keeps one text a line under `message`, which is what was told.
+fn log(cluster: &str, database_id: &str, told: &Told) {
     let (ops_request_name, ops_type, phase) = (&told.name, &told.ops_type, &told.phase);
     let (reason, message) = (&told.reason, &told.message);
     macro_rules! line {
         ($level:ident, $event:literal) => {
-            tracing::$level!(cluster = name, database_id, ops_request_name, ops_type, phase, reason, message, $event)
+            tracing::$level!(event = $event, cluster, database_id, ops_request_name, ops_type, phase, reason, message)
         };
     }
     match told.notice {
@@ -34,22 +48,13 @@ pub async fn tell(cluster: &Cluster, name: &str, identity: &str, metrics: &Metri
         Notice::EffectFound => line!(info, "ops_request_effect_found"),
         Notice::Rollback => line!(warn, "ops_request_rollback"),
     }
-    metrics.told(name, database.engine, told);
-    let event = event(database, told, identity, Timestamp::now());
-    let path = format!("/apis/events.k8s.io/v1/namespaces/{}/events", database.namespace);
-    match cluster.call(&Call::post(path, &event)).await {
-        Ok(_) => {}
-        // Another try of the same, or another process before this one.
-        Err(failure) if failure.kind == Kind::AlreadyExists => {}
-        // The record says the same, so an Event is worth no second look at the database.
-        Err(failure) => tracing::warn!(database_id, %failure, "the Event could not be written"),
-    }
 }
 
 /// Writes what leaves the history into the log, which is from then on where it can be found.
 pub fn archive(name: &str, key: &Key, past: &Past) {
     let entry = serde_json::to_string(past).unwrap_or_default();
-    tracing::info!(cluster = name, database_id = %key, ops_request_name = past.name, entry, "scaling_record_archived");
+    let (event, ops_request_name) = ("scaling_record_archived", &past.name);
+    tracing::info!(event, cluster = name, database_id = %key, ops_request_name, entry, "it leaves the record");
 }
 
 fn id(database: &Database) -> String {
@@ -103,9 +108,40 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use dbscale_core::catalog::Catalog;
 
     use super::*;
+
+    /// What the log of this program makes of it, as the fields of one line.
+    fn logged(told: &Told) -> Value {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let lines =
+            tracing_subscriber::fmt().json().flatten_event(true).with_writer(Mutex::new(file.reopen().unwrap()));
+        tracing::subscriber::with_default(lines.finish(), || log("own", "mongodb/demo/db", told));
+        serde_json::from_str(&std::fs::read_to_string(file.path()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_line_of_the_log_has_its_name_and_all_that_was_told() {
+        let told = Told {
+            notice: Notice::Failed,
+            name: "db-scale-1".to_owned(),
+            uid: "u".to_owned(),
+            ops_type: "VerticalScaling".to_owned(),
+            phase: "Failed".to_owned(),
+            reason: "NoRoom".to_owned(),
+            message: "no room on any node".to_owned(),
+            duration_s: None,
+        };
+        let mut line = logged(&told);
+        line.as_object_mut().unwrap().remove("timestamp");
+        let wanted = json!({"level": "ERROR", "target": "dbscale_controller::report", "event": "ops_request_failed",
+            "cluster": "own", "database_id": "mongodb/demo/db", "ops_request_name": "db-scale-1",
+            "ops_type": "VerticalScaling", "phase": "Failed", "reason": "NoRoom", "message": "no room on any node"});
+        assert_eq!(line, wanted);
+    }
 
     #[test]
     fn an_event_fits_kubernetes_bounds_and_has_one_name_for_one_thing() {
