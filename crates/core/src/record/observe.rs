@@ -151,7 +151,9 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     bounds::cut_parts(&mut status);
     judge::judge(present.database, &requests, &mut status);
     bounds::cut_verdict(&mut status);
-    if status != *previous {
+    // One that was never written has no time, and so differs from what it says first: a record may be left without a status
+    // by whoever was killed after making it.
+    if status != *previous || previous.observed_at.is_none() {
         status.observed_at = Some(now);
         archived.extend(bounds::archive_what_is_too_large(&mut status));
     }

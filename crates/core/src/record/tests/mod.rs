@@ -318,6 +318,16 @@ fn the_object_is_owned_by_the_database() {
 }
 
 #[test]
+fn a_record_without_a_status_gets_one_though_nothing_has_happened() {
+    let mut story = Story::new();
+    story.see(3, &[]);
+    assert_ne!(story.status, Status::default(), "what is as it was is not written");
+    assert_eq!((story.status.phase, story.status.observed_at), (State::Running, Some(at(3))));
+    story.see(4, &[]);
+    assert_eq!(story.status.observed_at, Some(at(3)));
+}
+
+#[test]
 fn a_status_is_read_as_it_was_written() {
     let mut story = Story::new();
     story.see(0, &[request("r", 0, "HorizontalScaling", "Progressing")]);
