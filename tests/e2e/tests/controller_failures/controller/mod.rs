@@ -1,6 +1,7 @@
 //! A control plane of a test's own, and what is asked of it.
 
 mod clusters;
+mod ends;
 mod kills;
 mod network;
 
@@ -38,8 +39,12 @@ struct Plane {
 
 impl Plane {
     async fn start() -> Self {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(simulator: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let playground = Playground::start(&folder.path().join("plane"), true).await.unwrap();
+        let playground = Playground::start(&folder.path().join("plane"), simulator).await.unwrap();
         shipped::install(&playground.plane).await.unwrap();
         let kubeconfig = shipped::account(&playground.plane, "dbscale-controller").await.unwrap();
         Self { folder, playground, kubeconfig }
@@ -54,11 +59,13 @@ impl Plane {
         path
     }
 
-    /// Starts a controller whose lease lasts three seconds.
+    /// Starts a controller; its lease lasts three seconds unless it is told otherwise.
     fn controller(&self, more: &[&str]) -> (Child, SocketAddr) {
         let address = free_address().unwrap();
-        let mut arguments = vec!["--lease-seconds=3".to_owned()];
-        arguments.extend(more.iter().map(|a| (*a).to_owned()));
+        let mut arguments: Vec<String> = more.iter().map(|a| (*a).to_owned()).collect();
+        if !more.iter().any(|a| a.starts_with("--lease-seconds=")) {
+            arguments.push("--lease-seconds=3".to_owned());
+        }
         (spawn(&program(), &self.kubeconfig, address, &arguments, &self.log_file()).unwrap(), address)
     }
 
@@ -75,7 +82,8 @@ impl Plane {
     }
 
     async fn create(&self, items: Vec<Value>) {
-        let file = self.folder.path().join("objects.json");
+        let first = items[0]["metadata"]["name"].as_str().unwrap();
+        let file = self.folder.path().join(format!("{first}.json"));
         std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()).unwrap();
         self.kubectl(&["create", "--validate=false", "-f", &file.display().to_string()]).await;
     }
@@ -109,6 +117,60 @@ impl Plane {
         }
     }
 
+    /// Waits until one value of an object is as wanted.
+    async fn until_at(&self, object: &str, pointer: &str, wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let now = self.get(object).await;
+            if now.pointer(pointer).and_then(Value::as_str) == Some(wanted) {
+                return;
+            }
+            assert!(began.elapsed() < patience(), "{pointer} of {object} is not {wanted}: {}", now["status"]);
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// An object as it is.
+    async fn get(&self, object: &str) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", object, "-o", "json"]).await).unwrap()
+    }
+
+    /// What the record of a database remembers of an OpsRequest, as soon as it has ended so.
+    async fn past(&self, database: &str, name: &str, outcome: &str) -> Value {
+        let record = format!("scalingrecord/mongodb-{database}");
+        let began = Instant::now();
+        loop {
+            let status = self.get(&record).await["status"].take();
+            let past = status["history"].as_array().into_iter().flatten().find(|p| p["name"] == name);
+            if let Some(past) = past.filter(|p| p["outcome"] == outcome) {
+                return past.clone();
+            }
+            assert!(began.elapsed() < patience(), "{name} is not {outcome}: {status}");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// The lines of the log of one name about one OpsRequest.
+    fn lines(&self, event: &str, name: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["event"] == event && line["ops_request_name"] == name).collect()
+    }
+
+    /// Holds the log to one such line, with these fields among its own. The record is written first: it comes soon.
+    async fn told(&self, event: &str, name: &str, fields: &Value) {
+        let began = Instant::now();
+        while self.lines(event, name).is_empty() {
+            assert!(began.elapsed() < patience(), "{event} of {name} is not in the log");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let lines = self.lines(event, name);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        for (field, value) in fields.as_object().unwrap() {
+            assert_eq!(&lines[0][field], value, "{field} of {}", lines[0]);
+        }
+    }
+
     fn log_file(&self) -> PathBuf {
         self.folder.path().join("controller.log")
     }
@@ -118,11 +180,27 @@ impl Plane {
     }
 }
 
-fn database(index: usize) -> Value {
+impl Drop for Plane {
+    /// A test that fails shows what its controllers said last; the log goes with the folder.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.log_file()).unwrap_or_default();
+            let skip = log.lines().count().saturating_sub(30);
+            log.lines().skip(skip).for_each(|line| eprintln!("{line}"));
+        }
+    }
+}
+
+/// A database without pods, so that an operation costs nothing but its phases.
+fn bare(name: &str) -> Value {
     let mut object = databases::mongodb();
-    object["metadata"] = json!({"name": format!("db-{index}"), "namespace": "default",
-        "annotations": {"testbed.dbscale.dev/no-pods": "true"}});
+    object["metadata"] =
+        json!({"name": name, "namespace": "default", "annotations": {"testbed.dbscale.dev/no-pods": "true"}});
     object
+}
+
+fn database(index: usize) -> Value {
+    bare(&format!("db-{index}"))
 }
 
 /// A request of dbscale's own, which runs for up to so many seconds; of the first round every fifth fails and wants to go
