@@ -1,10 +1,18 @@
 //! The leader is killed at any moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tokio::process::Child;
 
-use super::{Plane, database, number, request};
+use super::{Plane, database, number, patience, request};
+
+/// How long a leader works before it is killed, at most: the first second of one is the busiest, for it does what the one
+/// before has left.
+const LIVES_MS: u64 = 1000;
+
+/// About how many seconds pass from a kill to the next: a lease that runs out, and half of a life.
+const TURN_S: usize = 5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_twice() {
@@ -13,15 +21,24 @@ async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     plane.create((0..count).map(database).collect()).await;
     plane.until("mongodbs", count, |o| o["status"]["phase"] == "Ready").await;
     let mut running = [plane.controller(&[]).0, plane.controller(&[]).0];
-    // The first round runs while leaders die; those that fail go back, and no other request follows them.
-    // They end one by one while the kills last, which is some two seconds each.
-    plane.create((0..count).map(|i| request(i, 0, 12.max(2 * kills))).collect()).await;
+    // Each database's one operation runs while leaders die; those that fail go back, and no other request follows them.
+    // They end one by one, the last when the last leader has died.
+    plane.create((0..count).map(|i| request(i, 0, TURN_S * kills)).collect()).await;
+    let (mut at_work, mut untold) = (0, 0);
     for kill in 0..kills {
-        // Both die in turn, so that it is the leader often enough, at moments that differ from turn to turn.
-        tokio::time::sleep(Duration::from_millis(700 + (kill as u64 * 977) % 2600)).await;
-        running[kill % 2].kill().await.unwrap();
-        running[kill % 2] = plane.controller(&[]).0;
+        let leader = leader(&plane, &running).await;
+        tokio::time::sleep(Duration::from_millis((kill as u64 * 977) % LIVES_MS)).await;
+        running[leader].kill().await.unwrap();
+        let left = left_behind(&plane).await;
+        at_work += usize::from(left.runs > 0);
+        untold += usize::from(left.untold > 0);
+        running[leader] = plane.controller(&[]).0;
     }
+    println!(
+        "{at_work} of {kills} kills hit the leader while operations ran, {untold} before a record had told of a change"
+    );
+    assert!(2 * at_work >= kills, "only {at_work} of {kills} kills hit work under way");
+
     let rolled_back = (0..count).filter(|i| i.is_multiple_of(5)).count();
     let settled = |o: &Value| {
         let history = o["status"]["history"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -38,7 +55,46 @@ async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     // One rollback for each failure, and nothing deleted: no database has more than three.
     assert_eq!(plane.list("mongodbopsrequests").await.len(), count + rolled_back);
     let leaders = plane.log().matches("\"lease taken\"").count();
-    assert!(leaders > 1, "the leader changed");
+    assert!(leaders > kills, "each leader that was killed had a successor, and there were {leaders}");
     assert_eq!(plane.log().matches("ops_request_deleted").count(), 0);
     println!("{count} databases, {} operations, {kills} kills, {leaders} leaders", count + rolled_back);
+}
+
+/// Which of them has the lease, as soon as one has.
+async fn leader(plane: &Plane, running: &[Child]) -> usize {
+    let began = Instant::now();
+    let lease = ["get", "lease", "--ignore-not-found", "-n", "dbscale-system", "dbscale-controller"];
+    loop {
+        let holder = plane.kubectl(&[&lease[..], &["-o", "jsonpath={.spec.holderIdentity}"]].concat()).await;
+        let is = |child: &Child| child.id().is_some_and(|pid| holder.contains(&format!("_{pid:x}-")));
+        if let Some(leader) = running.iter().position(is) {
+            return leader;
+        }
+        assert!(began.elapsed() < patience(), "nobody takes the lease; '{holder}' had it");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What a leader that was killed has left.
+struct LeftBehind {
+    /// Operations that run.
+    runs: usize,
+    /// Operations whose phase no record tells yet.
+    untold: usize,
+}
+
+async fn left_behind(plane: &Plane) -> LeftBehind {
+    let requests = plane.list("mongodbopsrequests").await;
+    let records = plane.list("scalingrecords").await;
+    let mut left = LeftBehind { runs: 0, untold: 0 };
+    for request in &requests {
+        let phase = &request["status"]["phase"];
+        left.runs += usize::from(phase == "Progressing");
+        let parts = |part: &str, field: &str| {
+            let all = records.iter().flat_map(|r| r["status"][part].as_array().into_iter().flatten());
+            all.filter(|o| o["uid"] == request["metadata"]["uid"]).any(|o| o[field] == *phase)
+        };
+        left.untold += usize::from(!parts("operations", "phase") && !parts("history", "outcome"));
+    }
+    left
 }
