@@ -106,16 +106,35 @@ mod controller {
     }
 
     #[test]
-    fn a_success_without_its_effect_is_a_failure() {
-        let (world, record) = world("record-lie", &databases::mongodb(), &json!({"testbed.dbscale.dev/lie": "true"}));
-        ask(&world, &["horizontal", "mg/db", "--replicas", "5"]);
+    fn a_success_without_its_effect_is_a_failure_until_it_is_there() {
+        let lie = json!({"testbed.dbscale.dev/lie": "true", "testbed.dbscale.dev/no-pods": "true"});
+        let (world, record) = world("record-lie", &databases::mongodb(), &lie);
+        let made = ask(&world, &["horizontal", "mg/db", "--replicas", "5"]);
         world.until(&record, ".status.reason", "EffectMissing");
-        let message = world.value(&record, ".status.message");
-        assert!(message.contains("the object says 3 members of replicaSet, not 5"), "{message}");
+        let name = made["ops_request_name"].as_str().unwrap();
+        let said = format!("{name} ended Successful, but the object says 3 members of replicaSet, not 5");
+        assert_eq!(world.value(&record, ".status.message"), said);
+
+        // Another operation, on other values, neither hides it nor ends it.
+        let size = ask(&world, &["vertical", "mg/db", "--memory", "300Mi"]);
+        let of = |name: &Value, field: &str| format!(".status.history[?(@.name=={name})].{field}");
+        world.until(&record, &of(&size["ops_request_name"], "outcome"), "Successful");
+        world.until(&record, ".status.reason", "EffectMissing");
+        let (missing, found) = (&made["ops_request_name"], &size["ops_request_name"]);
+        world.until(&record, &of(missing, "effect"), "Missing: the object says 3 members of replicaSet, not 5");
+
+        let put = r#"{"spec": {"replicas": 5, "podTemplate": {"spec": {"containers": [{"name": "mongodb",
+            "resources": {"requests": {"cpu": "200m", "memory": "300Mi"}, "limits": {"cpu": "200m", "memory": "300Mi"}}}]}}}}"#;
+        world.must(&["patch", "-n", &world.namespace, "mongodb/db", "--type=merge", "-p", put]);
+        world.until(&record, &of(missing, "effect"), "Confirmed");
+        world.until(&record, &of(found, "effect"), "Confirmed");
+        world.until(&record, PHASE, "Running");
+        let found = "jsonpath={.items[?(@.reason==\"OpsRequestEffectFound\")].type}";
+        world.until_output(&["get", "events", "-n", &world.namespace, "-o", found], "Normal");
     }
 
     #[test]
-    fn approval_is_waited_for_and_a_deleted_request_is_told_apart() {
+    fn approval_is_waited_for_and_a_deleted_request_is_told_apart_from_a_skipped_one() {
         let wait = json!({"testbed.dbscale.dev/wait-for-approval": "true", "testbed.dbscale.dev/no-pods": "true"});
         let (world, record) = world("record-approval", &databases::mongodb(), &wait);
         let made = ask(&world, &["horizontal", "mg/db", "--replicas", "5"]);
@@ -124,6 +143,20 @@ mod controller {
         world.must(&["delete", "-n", &world.namespace, "mongodbopsrequest", &name]);
         world.until(&record, LAST, "HorizontalScaling Deleted");
         world.until(&record, PHASE, "Running");
+        let mut skipped = request("skipped", 4);
+        skipped["metadata"]["annotations"] = json!({"testbed.dbscale.dev/skip": "true"});
+        world.create(&skipped);
+        world.until(&record, LAST, "HorizontalScaling Skipped");
+        world.until(&record, PHASE, "Running");
+        let history = |field: &str| world.value(&record, &format!(".status.history[*].{field}"));
+        assert_eq!(history("name"), format!("skipped {name}"));
+        assert_eq!((history("outcome").as_str(), history("effect").as_str()), ("Skipped Deleted", ""));
+        let events = world.must(&["get", "events", "-n", &world.namespace, "-o", "jsonpath={.items[*].reason}"]);
+        assert_eq!(
+            (events.matches("OpsRequestNotRun").count(), events.matches("Successful").count()),
+            (2, 0),
+            "{events}"
+        );
     }
 
     fn request(name: &str, replicas: i64) -> Value {
