@@ -55,6 +55,9 @@ impl Effects<'_> {
             let past = &history[at];
             let Some(request) = self.request(past).filter(|_| past.wants_look()) else { continue };
             let (look, before) = (self.present.looks.get(&past.uid), past.missing());
+            if look.is_none() && before.is_none() {
+                continue; // thousands of these are read at a start
+            }
             let (effect, notice) = if self.is_overridden(past, request, history) {
                 // What was never missed is not worth a word.
                 (before.map(|missing| format!("{SUPERSEDED}: {missing}")), None)
@@ -92,8 +95,11 @@ impl Effects<'_> {
             let ends_now = self.previous.operations.iter().any(|o| o.uid == past.uid);
             let new = || self.quiet(past, history) < self.settings.grace + judge::LOOK_AGAIN;
             let request = self.request(past).filter(|_| missed || ends_now || new())?;
+            if self.is_overridden(past, request, history) {
+                return None;
+            }
             let again = if missed { judge::LOOK_AGAIN } else { SOON };
-            (!self.is_overridden(past, request, history)).then(|| Some((past, self.now.checked_add(again).ok()?)))?
+            Some((past, self.now.checked_add(again).ok()?))
         })
     }
 
