@@ -1,13 +1,24 @@
 //! What an operation may come to, under a controller whose limits are seconds; and what its flags change.
 
+use dbscale_e2e::databases;
 use serde_json::{Value, json};
+use tokio::process::{Child, Command};
 
 use super::{Plane, bare};
-use dbscale_e2e::databases;
 
-/// The limits, in seconds.
-const TIMEOUT: &str = "--monitoring-timeout=5s";
+/// The limits. What is to take longer takes an hour, until a test lets it go on: no moment can be missed.
+const TIMEOUT: &str = "--monitoring-timeout=8s";
 const AGE: &str = "--retention-age=6s";
+
+/// No other process is there to take over, so a lease that a busy machine cannot lose.
+const LEASE: &str = "--lease-seconds=30";
+
+/// Ends a controller in order: it lets go of its lease.
+async fn stop(controller: &mut Child) {
+    let pid = controller.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    assert!(controller.wait().await.unwrap().success());
+}
 
 /// A request for a database in which `annotations` ask the simulator for trouble.
 fn request(name: &str, database: &str, spec: &Value, annotations: &Value) -> Value {
@@ -32,6 +43,12 @@ fn trouble(what: &str, how: &str) -> Value {
     json!({format!("testbed.dbscale.dev/{what}"): how})
 }
 
+/// Takes an OpsRequest out of its trouble.
+async fn go_on(plane: &Plane, name: &str, what: &str) {
+    let request = format!("mongodbopsrequest/{name}");
+    plane.kubectl(&["annotate", &request, &format!("testbed.dbscale.dev/{what}-")]).await;
+}
+
 /// A database with pods.
 fn with_pods(name: &str) -> Value {
     let mut object = databases::mongodb();
@@ -42,8 +59,8 @@ fn with_pods(name: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_an_operation_comes_to_the_record_says_so_and_the_flags_are_kept() {
     let plane = Plane::start().await;
-    let strict = [TIMEOUT, AGE, "--retention-count=20", "--retention-scope=all", "--grow-pvcs=all"];
-    let (controller, _) = plane.controller(&strict);
+    let strict = [LEASE, TIMEOUT, AGE, "--retention-count=20", "--retention-scope=all", "--grow-pvcs=all"];
+    let (mut controller, _) = plane.controller(&strict);
     let names = ["asked", "allowed", "idle", "late", "queue", "broken"];
     plane.create(names.map(bare).into()).await;
     plane.create(vec![with_pods("stuck"), with_pods("wide")]).await;
@@ -60,9 +77,9 @@ async fn whatever_an_operation_comes_to_the_record_says_so_and_the_flags_are_kep
     );
     // All of these are everybody's, and old enough by now. Only what has not ended stays.
     plane.until("mongodbopsrequests", 1, |o| o["metadata"]["name"] == "stuck-now").await;
-    drop(controller);
+    stop(&mut controller).await;
 
-    let (controller, _) = plane.controller(&["--retention-count=0", "--retention-scope=off", "--grow-pvcs=off"]);
+    let (controller, _) = plane.controller(&[LEASE, "--retention-count=0", "--retention-scope=off", "--grow-pvcs=off"]);
     stays(&plane).await;
     drop(controller);
 }
@@ -83,7 +100,7 @@ async fn waits_and_never_begins(plane: &Plane) {
     plane.until_at("scalingrecord/mongodb-idle", "/status/reason", "NeverStarted").await;
     let idle = plane.get("scalingrecord/mongodb-idle").await;
     assert_eq!(idle["status"]["phase"], "Failed");
-    assert_eq!(idle["status"]["message"], "idle-now has not begun within 5 s: KubeDB has not begun it");
+    assert_eq!(idle["status"]["message"], "idle-now has not begun within 8 s: KubeDB has not begun it");
     for name in ["asked", "allowed"] {
         let record = plane.get(&format!("scalingrecord/mongodb-{name}")).await;
         assert_eq!(
@@ -97,7 +114,7 @@ async fn waits_and_never_begins(plane: &Plane) {
         let object = format!("mongodbopsrequest/{name}");
         plane.kubectl(&["patch", &object, "--subresource=status", "--type=merge", "-p", &patch]).await;
     }
-    plane.kubectl(&["annotate", "mongodbopsrequest/idle-now", "testbed.dbscale.dev/never-start-"]).await;
+    go_on(plane, "idle-now", "never-start").await;
     let denied = plane.past("asked", "asked-now", "Denied").await;
     assert_eq!((&denied["effect"], &denied["startedAt"]), (&Value::Null, &Value::Null), "it never ran: {denied}");
     plane.past("allowed", "allowed-now", "Successful").await;
@@ -114,13 +131,14 @@ async fn waits_and_never_begins(plane: &Plane) {
 
 /// Too long is a failure, until it ends after all; what waits behind it is in no delay.
 async fn runs_too_long(plane: &Plane) {
-    plane.create(vec![request("late-now", "late", &members(5), &trouble("slow", "9s"))]).await;
-    plane.until_at("scalingrecord/mongodb-late", "/status/reason", "Progressing").await;
+    plane.create(vec![request("late-now", "late", &members(5), &trouble("slow", "1h"))]).await;
+    plane.until_at("scalingrecord/mongodb-late", "/status/last", "HorizontalScaling Progressing").await;
     plane.create(vec![request("behind", "late", &memory("300Mi"), &json!({}))]).await;
     plane.until_at("scalingrecord/mongodb-late", "/status/reason", "MonitoringTimeout").await;
     let late = plane.get("scalingrecord/mongodb-late").await;
     assert_eq!(late["status"]["phase"], "Failed");
-    assert_eq!(late["status"]["message"], "late-now has not ended within 5 s");
+    assert_eq!(late["status"]["message"], "late-now has not ended within 8 s");
+    go_on(plane, "late-now", "slow").await;
     plane.past("late", "late-now", "Successful").await;
     plane.past("late", "behind", "Successful").await;
     plane.until_at("scalingrecord/mongodb-late", "/status/phase", "Running").await;
@@ -129,7 +147,7 @@ async fn runs_too_long(plane: &Plane) {
             "ops_request_overdue",
             "late-now",
             &json!({"phase": "Progressing", "reason": "MonitoringTimeout",
-        "message": "late-now has not ended within 5 s"}),
+        "message": "late-now has not ended within 8 s"}),
         )
         .await;
     plane
@@ -148,20 +166,21 @@ async fn is_stuck(plane: &Plane) {
     plane.create(vec![request("stuck-now", "stuck", &memory("100Gi"), &json!({}))]).await;
     plane.until_at("scalingrecord/mongodb-stuck", "/status/reason", "Stuck").await;
     let said = plane.get("scalingrecord/mongodb-stuck").await["status"]["message"].as_str().unwrap().to_owned();
-    let begins = "stuck-now has not ended within 5 s: pod stuck-";
+    let begins = "stuck-now has not ended within 8 s: pod stuck-";
     assert!(said.starts_with(begins) && said.contains(" does not fit on any node: 0/4 nodes are available"), "{said}");
     assert_eq!(said.matches("pod stuck-").count(), 1, "one cause: {said}");
 }
 
 /// A newer one of its type takes the place of one that has not begun.
 async fn is_skipped(plane: &Plane) {
-    plane.create(vec![request("first", "queue", &members(5), &trouble("slow", "3s"))]).await;
-    plane.until_at("scalingrecord/mongodb-queue", "/status/reason", "Progressing").await;
+    plane.create(vec![request("first", "queue", &members(5), &trouble("slow", "1h"))]).await;
+    plane.until_at("scalingrecord/mongodb-queue", "/status/last", "HorizontalScaling Progressing").await;
     plane.create(vec![request("second", "queue", &memory("300Mi"), &json!({}))]).await;
     plane.until_at("mongodbopsrequest/second", "/status/phase", "Pending").await;
     plane.create(vec![request("third", "queue", &memory("400Mi"), &json!({}))]).await;
     let skipped = plane.past("queue", "second", "Skipped").await;
     assert_eq!((&skipped["effect"], &skipped["startedAt"]), (&Value::Null, &Value::Null), "it never ran: {skipped}");
+    go_on(plane, "first", "slow").await;
     let done = plane.past("queue", "third", "Successful").await;
     assert_eq!(
         done["changes"][0],
