@@ -5,10 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+
+use crate::{World, playground};
 
 /// How good the line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,16 @@ pub struct Line {
 }
 
 impl Line {
+    /// A good line to the playground's API server.
+    ///
+    /// # Panics
+    /// Where the playground has no kubeconfig that can be read.
+    pub async fn to_playground() -> Self {
+        let file = playgrounds_kubeconfig();
+        let server = file["clusters"][0]["cluster"]["server"].as_str().expect("it names a server").to_owned();
+        Self::to(server.trim_start_matches("https://")).await
+    }
+
     /// A good line to `server`, as `127.0.0.1:6443`.
     ///
     /// # Panics
@@ -51,6 +64,16 @@ impl Line {
         Self { address, quality, connections }
     }
 
+    /// A kubeconfig for a world's cluster that leads over this line; the path of its file.
+    ///
+    /// # Panics
+    /// Where the playground's own cannot be read.
+    pub fn kubeconfig(&self, world: &World) -> String {
+        let mut file = playgrounds_kubeconfig();
+        file["clusters"][0]["cluster"]["server"] = Value::from(format!("https://{}", self.address));
+        world.write("kubeconfig-line", &file.to_string())
+    }
+
     /// Makes the line so, also for the connections that there are.
     pub fn make(&self, quality: Quality) {
         self.quality.send_replace(quality);
@@ -60,6 +83,11 @@ impl Line {
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }
+}
+
+fn playgrounds_kubeconfig() -> Value {
+    let text = std::fs::read_to_string(playground().join("kubeconfig")).expect("the playground has one");
+    serde_json::from_str(&text).expect("it is JSON")
 }
 
 async fn carry(client: TcpStream, server: String, mut quality: watch::Receiver<Quality>) {

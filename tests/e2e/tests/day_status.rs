@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use dbscale_e2e::line::{Line, Quality};
 use dbscale_e2e::{World, databases, without_times};
 use serde_json::{Value, json};
 
@@ -152,4 +153,32 @@ fn watched_a_database_is_told_again_when_it_changes_while_anybody_reads() {
     drop(lines);
     assert_eq!(world.dbscale(&["horizontal", "mg/my-db", "--replicas", "7"]).code, 0);
     assert_eq!(running.wait().unwrap().code(), Some(0), "it ends when nobody reads it any more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watched_an_outage_is_borne_and_a_database_that_goes_is_told() {
+    let world = World::new("status-outage");
+    for name in ["my-db", "other"] {
+        world.create(&named(databases::mongodb(), name, &[("no-pods", "true")]));
+        world.until(&format!("mongodb/{name}"), ".status.phase", "Ready");
+    }
+    let line = Line::to_playground().await;
+    let kubeconfig = line.kubeconfig(&world);
+    let place = ["-n", &world.namespace, "--kubeconfig", &kubeconfig, "--request-timeout", "2s"];
+    let mut command = World::command(&[&["dbscale", "status", "-w"], &place[..]].concat());
+    let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut answer = BufReader::new(running.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = BufReader::new(running.stderr.take().unwrap()).lines().map_while(Result::ok);
+    assert!(answer.any(|line| line.starts_with("mongodb/other  200m / 256Mi  3 ")));
+    line.make(Quality::Cut);
+    let lost = said.next().unwrap();
+    assert!(lost.starts_with("The API server does not answer (") && lost.ends_with("; it is asked on."), "{lost}");
+    world.must(&["delete", "-n", &world.namespace, "mongodb", "other"]);
+    line.make(Quality::Good);
+    assert_eq!(said.next().as_deref(), Some("The API server answers again."));
+    // Nothing else has changed, so nothing else is told in between.
+    assert_eq!(answer.next().as_deref(), Some("mongodb/other is gone"));
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert_eq!((said.next(), answer.next()), (None, None));
 }

@@ -3,8 +3,8 @@
 pub mod survey;
 pub mod text;
 pub mod view;
+mod watch;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,10 +20,11 @@ use crate::commands::reference::read_sizes;
 use crate::outcome::Failure;
 use crate::output::{self, data};
 use crate::run::failure::usage;
-use crate::target::{self, Target};
+use crate::target;
 use survey::Survey;
 use text::Columns;
 use view::Status;
+use watch::Told;
 
 /// How often `-w` looks. No watch: what is told of a database comes from it, its OpsRequests, workloads and claims, of 32 kinds.
 const LOOK: Duration = Duration::from_secs(2);
@@ -53,27 +54,39 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
     let targets = target::parse(&args.targets, selected).map_err(usage)?;
     let sizes = read_sizes(args.sizes.as_ref())?;
     let cluster = change::cluster(global).await?;
-    let mut seen = HashMap::new();
-    let mut is_first = true;
-    loop {
-        let namespace = global.namespace_in(&cluster);
-        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await?;
+    let namespace = global.namespace_in(&cluster);
+    let look = async || {
+        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await;
         let all: Vec<Status> = survey.seen.iter().map(|seen| Status::of(seen, &sizes)).collect();
-        let code = if is_first { told_problems(&survey, &all, &cluster, global) } else { 0 };
-        let changed = |status: &Status| seen.get(&key(status)) != Some(status);
-        let changed: Vec<bool> = all.iter().map(changed).collect();
-        print(&all, &changed, args, global, is_first, &targets);
-        if !args.watch || output::reader_is_gone() {
-            return Ok(code);
-        }
-        seen = all.into_iter().map(|status| (key(&status), status)).collect();
-        is_first = false;
-        tokio::time::sleep(LOOK).await;
+        (survey, all)
+    };
+    let (survey, all) = look().await;
+    let survey = survey.or_failure()?;
+    let code = told_problems(&survey, &all, &cluster, global);
+    let shown = Shown { global, single: targets.len() == 1 && targets[0].name.is_some(), watch: args.watch };
+    shown.print(&all, &vec![true; all.len()], !all.is_empty());
+    if !args.watch {
+        return Ok(code);
     }
-}
-
-fn key(status: &Status) -> (String, String, String) {
-    (status.namespace.clone(), status.engine.clone(), status.name.clone())
+    let mut told = Told::new(&survey, all);
+    while !output::reader_is_gone() {
+        tokio::time::sleep(LOOK).await;
+        let (survey, all) = look().await;
+        let is_first = told.is_empty() && !all.is_empty();
+        let news = told.compare(&survey, all);
+        for word in &news.words {
+            eprintln!("{word}");
+        }
+        for warning in &news.warnings {
+            output::warning(warning);
+        }
+        let _ = output::all_failed(&news.failures);
+        shown.print(&news.all, &news.changed, is_first);
+        for gone in &news.gone {
+            shown.print_gone(gone);
+        }
+    }
+    Ok(code)
 }
 
 /// Tells on stderr what could not be read; the exit code for it.
@@ -88,37 +101,66 @@ fn told_problems(survey: &Survey, all: &[Status], cluster: &Cluster, global: &Gl
     code
 }
 
-fn print(all: &[Status], changed: &[bool], args: &StatusArgs, global: &Global, first: bool, targets: &[Target]) {
-    let news = || all.iter().zip(changed).filter(|(_, changed)| **changed).map(|(status, _)| status);
-    match global.output {
-        Some(form @ (Output::Json | Output::Yaml)) => {
-            let value = |status: &Status| serde_json::to_value(status).unwrap_or_default();
-            let single = targets.len() == 1 && targets[0].name.is_some();
-            if args.watch {
-                for status in news() {
-                    if form == Output::Yaml {
-                        data!("---");
-                    }
-                    output::machine(form, &value(status));
+/// How databases are printed.
+struct Shown<'a> {
+    global: &'a Global,
+    /// Whether one database was named.
+    single: bool,
+    watch: bool,
+}
+
+impl Shown<'_> {
+    /// Prints what has changed.
+    fn print(&self, all: &[Status], changed: &[bool], with_header: bool) {
+        let news = || all.iter().zip(changed).filter(|(_, changed)| **changed).map(|(status, _)| status);
+        match self.global.output {
+            Some(form @ (Output::Json | Output::Yaml)) => {
+                let value = |status: &Status| serde_json::to_value(status).unwrap_or_default();
+                if self.watch {
+                    news().for_each(|status| print_next(form, &value(status)));
+                } else if let ([only], true) = (all, self.single) {
+                    output::machine(form, &value(only));
+                } else {
+                    output::machine(form, &json!({"results": all.iter().map(value).collect::<Vec<Value>>()}));
                 }
-            } else if let ([only], true) = (all, single) {
-                output::machine(form, &value(only));
-            } else {
-                output::machine(form, &json!({"results": all.iter().map(value).collect::<Vec<Value>>()}));
             }
-        }
-        Some(Output::Name) => {
-            news().for_each(|status| data!("{}.kubedb.com/{}", status.engine, status.name));
-        }
-        _ => {
-            let wide = global.output == Some(Output::Wide);
-            let columns = Columns { namespaces: global.all_namespaces, wide, now: Timestamp::now() };
-            let (header, blocks) = text::blocks(all, columns);
-            if first && !all.is_empty() {
-                data!("{header}");
+            Some(Output::Name) => {
+                news().for_each(|status| data!("{}.kubedb.com/{}", status.engine, status.name));
             }
-            let blocks = blocks.iter().zip(changed).filter(|(_, changed)| **changed);
-            output::text_out(&blocks.map(|(block, _)| block.as_str()).collect::<String>());
+            _ => {
+                let wide = self.global.output == Some(Output::Wide);
+                let columns = Columns { namespaces: self.global.all_namespaces, wide, now: Timestamp::now() };
+                let (header, blocks) = text::blocks(all, columns);
+                if with_header {
+                    data!("{header}");
+                }
+                let blocks = blocks.iter().zip(changed).filter(|(_, changed)| **changed);
+                output::text_out(&blocks.map(|(block, _)| block.as_str()).collect::<String>());
+            }
         }
     }
+
+    /// Prints that a database is there no longer.
+    fn print_gone(&self, status: &Status) {
+        let place = if self.global.all_namespaces { format!(" in {}", status.namespace) } else { String::new() };
+        let or = self.global.selector.as_ref().map(|labels| format!(", or no longer has {labels}"));
+        let text = format!("{}{place} is gone{}", status.target(), or.unwrap_or_default());
+        match self.global.output {
+            Some(form @ (Output::Json | Output::Yaml)) => {
+                let (engine, namespace, name) = (&status.engine, &status.namespace, &status.name);
+                print_next(form, &json!({"engine": engine, "namespace": namespace, "name": name, "gone": true}));
+            }
+            // A name on stdout is one that is there.
+            Some(Output::Name) => eprintln!("{text}"),
+            _ => data!("{text}"),
+        }
+    }
+}
+
+/// Prints one value of a row of them.
+fn print_next(form: Output, value: &Value) {
+    if form == Output::Yaml {
+        data!("---");
+    }
+    output::machine(form, value);
 }

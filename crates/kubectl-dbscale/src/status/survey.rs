@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
-use dbscale_core::catalog::{Engine, SetKind};
+use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClaimFact, Facts};
 use dbscale_core::ownership::INSTANCE_LABEL;
-use dbscale_core::{claims, effect};
+use dbscale_core::{claims, effect, rules};
 use futures::future::{join, join_all};
 use serde_json::Value;
 
@@ -42,22 +42,42 @@ pub struct Survey {
     pub warnings: Vec<String>,
     /// Whether claims, or the workloads that tell whose they are, could not be read.
     pub claims_unread: bool,
+    /// The engines whose databases could not all be read.
+    pub unread: Vec<&'static Engine>,
+    /// The first call that got no answer: a moment later all may look otherwise.
+    pub silence: Option<ApiFailure>,
+}
+
+impl Survey {
+    /// Itself, where there is something to tell.
+    ///
+    /// # Errors
+    /// The first failure, where nothing was seen for it.
+    pub fn or_failure(mut self) -> Result<Self, Failure> {
+        if self.seen.is_empty() && !self.failures.is_empty() {
+            return Err(self.failures.swap_remove(0));
+        }
+        Ok(self)
+    }
+
+    fn note(&mut self, engine: &'static Engine, failure: &ApiFailure) {
+        self.unread.push(engine);
+        self.note_silence(failure);
+    }
+
+    fn note_silence(&mut self, failure: &ApiFailure) {
+        if matches!(failure.kind, Kind::Unreachable | Kind::Timeout) {
+            self.silence.get_or_insert_with(|| failure.clone());
+        }
+    }
 }
 
 /// Looks at databases and at what their claims have. `targets`: empty for all engines that are installed; `namespace`:
-/// `None` for all.
-///
-/// # Errors
-/// Where the cluster cannot be read at all, or nothing of what was named.
-pub async fn survey(
-    cluster: &Cluster,
-    targets: &[Target],
-    namespace: Option<&str>,
-    selector: Option<&str>,
-) -> Result<Survey, Failure> {
-    let mut survey = databases(cluster, targets, namespace, selector).await?;
+/// `None` for all. Where nothing can be read, the failures say so; see [`Survey::or_failure`].
+pub async fn survey(cluster: &Cluster, targets: &[Target], namespace: Option<&str>, selector: Option<&str>) -> Survey {
+    let mut survey = look(cluster, targets, namespace, selector).await;
     claims_of(cluster, namespace, &mut survey).await;
-    Ok(survey)
+    survey
 }
 
 /// As [`survey`], without the claims.
@@ -70,8 +90,20 @@ pub async fn databases(
     namespace: Option<&str>,
     selector: Option<&str>,
 ) -> Result<Survey, Failure> {
+    look(cluster, targets, namespace, selector).await.or_failure()
+}
+
+async fn look(cluster: &Cluster, targets: &[Target], namespace: Option<&str>, selector: Option<&str>) -> Survey {
+    let mut survey = Survey::default();
     let engines: Vec<&'static Engine> = if targets.is_empty() {
-        cluster.engines().await.map_err(|failure| failure::of_any_api(&failure))?
+        match cluster.engines().await {
+            Ok(engines) => engines,
+            Err(failure) => {
+                Catalog::builtin().engines().for_each(|engine| survey.note(engine, &failure));
+                survey.failures.push(failure::of_any_api(&failure));
+                return survey;
+            }
+        }
     } else {
         let mut seen = HashSet::new();
         targets.iter().map(|t| t.engine).filter(|e| seen.insert(e.name.as_str())).collect()
@@ -86,23 +118,28 @@ pub async fn databases(
             let objects = if named.is_empty() {
                 cluster.databases(engine, namespace, selector).await?.into_iter().map(Ok).collect()
             } else {
-                join_all(named.iter().map(|name| one(cluster, engine, namespaces, name))).await
+                join_all(named.iter().map(async |name| {
+                    let object = cluster.database(engine, namespaces, name).await;
+                    object.map_err(|failure| ((*name).to_owned(), failure))
+                }))
+                .await
             };
             Ok::<_, ApiFailure>((requests, objects))
         };
         (*engine, read.await)
     });
-    let mut survey = Survey::default();
     let mut hidden: Vec<(&'static Engine, ApiFailure)> = Vec::new();
     for (engine, read) in join_all(kinds).await {
         let (requests, objects) = match read {
             Ok(read) => read,
             // Who asks for all of them gets those that they may see.
             Err(failure) if targets.is_empty() && failure.kind == Kind::Forbidden => {
+                survey.note(engine, &failure);
                 hidden.push((engine, failure));
                 continue;
             }
             Err(failure) => {
+                survey.note(engine, &failure);
                 survey.failures.push(failure::of_api(&failure, engine));
                 continue;
             }
@@ -119,7 +156,14 @@ pub async fn databases(
                     let requests = by_database.remove(&key).unwrap_or_default();
                     survey.seen.push(Seen { object, database, requests, claims: Vec::new() });
                 }
-                Err(failure) => survey.failures.push(failure),
+                Err((name, failure)) if failure.kind == Kind::NotFound => {
+                    let missing = rules::missing_database(engine, namespaces, &name);
+                    survey.failures.push(failure::of_findings(vec![missing]));
+                }
+                Err((_, failure)) => {
+                    survey.note(engine, &failure);
+                    survey.failures.push(failure::of_api(&failure, engine));
+                }
             }
         }
     }
@@ -130,14 +174,12 @@ pub async fn databases(
     survey.seen.sort_by_cached_key(key);
     if let Some((engine, failure)) = hidden.first() {
         if hidden.len() == engines.len() {
-            return Err(failure::of_api(failure, engine));
+            survey.failures.push(failure::of_api(failure, engine));
+        } else {
+            survey.warnings.push(not_told(&hidden.iter().map(|(engine, _)| engine.name.as_str()).collect::<Vec<_>>()));
         }
-        survey.warnings.push(not_told(&hidden.iter().map(|(engine, _)| engine.name.as_str()).collect::<Vec<_>>()));
     }
-    if survey.seen.is_empty() && !survey.failures.is_empty() {
-        return Err(survey.failures.swap_remove(0));
-    }
-    Ok(survey)
+    survey
 }
 
 /// Which engines are left out; a few of them by name.
@@ -149,15 +191,8 @@ fn not_told(engines: &[&str]) -> String {
     format!("left out, since you may not list their databases or OpsRequests: {names}")
 }
 
-async fn one(cluster: &Cluster, engine: &'static Engine, namespace: &str, name: &str) -> Result<Value, Failure> {
-    cluster.database(engine, namespace, name).await.map_err(|failure| match failure.kind {
-        Kind::NotFound => failure::of_findings(vec![dbscale_core::rules::missing_database(engine, namespace, name)]),
-        _ => failure::of_api(&failure, engine),
-    })
-}
-
-/// What the databases' claims really have: one list of claims, and one of each kind of workloads.
-async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Survey) {
+/// Adds what the databases' claims really have: one list of claims, and one of each kind of workloads.
+pub async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Survey) {
     let kinds: HashSet<SetKind> = survey.seen.iter().map(|s| s.database.set_kind()).collect();
     if kinds.is_empty() {
         return;
@@ -170,6 +205,7 @@ async fn claims_of(cluster: &Cluster, namespace: Option<&str>, survey: &mut Surv
         Err(failure) => {
             // Where one list may not be read, the other says nothing new.
             survey.claims_unread |= failure.kind != Kind::NotInstalled;
+            survey.note_silence(&failure);
             if failure.kind != Kind::NotInstalled && !std::mem::replace(&mut warned, true) {
                 survey.warnings.push(format!("what volumes really have is not told: {failure}"));
             }

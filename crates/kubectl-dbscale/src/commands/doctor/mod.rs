@@ -87,8 +87,6 @@ pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
     // Without KubeDB there is nothing that could be in order.
     if !engines.is_empty() {
         let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await;
-        // What was found out before is told all the same.
-        let survey = survey.unwrap_or_else(|failure| Survey { failures: vec![failure], ..Survey::default() });
         checks.extend(unread(&survey));
         checks.extend(surroundings::checks(&cluster, &engines, &survey, namespace).await);
         if !survey.seen.is_empty() || survey.failures.is_empty() {
