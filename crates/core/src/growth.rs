@@ -48,6 +48,42 @@ pub fn smaller(database: &Database, claims: &[ClaimFact]) -> Vec<Smaller> {
         .collect()
 }
 
+/// The claims of a component that has volumes smaller than the object says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lagging {
+    /// The component.
+    pub component: String,
+    /// The size that the object has for them.
+    pub size: Quantity,
+    /// All of its claims that are bound and in use, those that have the size already among them.
+    pub claims: Vec<String>,
+}
+
+/// The components whose volumes have not all the size yet that the object says, whoever grows them.
+#[must_use]
+pub fn lagging(database: &Database, claims: &[ClaimFact]) -> Vec<Lagging> {
+    let mut components: BTreeMap<&str, Vec<(&ClaimFact, Quantity)>> = BTreeMap::new();
+    for (claim, size) in sized(database, claims).filter(|(claim, _)| claim.capacity.is_some()) {
+        components.entry(&claim.component).or_default().push((claim, size));
+    }
+    components.retain(|_, sized| sized.iter().any(lacks));
+    let lagging = components.into_iter().map(|(component, sized)| Lagging {
+        component: component.to_owned(),
+        size: sized[0].1, // one component, one size
+        claims: sized.iter().map(|(claim, _)| claim.name.clone()).collect(),
+    });
+    lagging.collect()
+}
+
+/// The claims in use, each with the size that the object has for it.
+fn sized<'c>(database: &Database, claims: &'c [ClaimFact]) -> impl Iterator<Item = (&'c ClaimFact, Quantity)> {
+    claims.iter().filter(|c| !c.idle).filter_map(|c| Some((c, size_for(database, c)?)))
+}
+
+fn lacks((claim, size): &(&ClaimFact, Quantity)) -> bool {
+    claim.capacity.is_some_and(|has| has < *size)
+}
+
 /// How the volumes stand. the pair names the change of the object that they follow and who made it; `refused` tells, by
 /// the claim's name, what the API server said when it was asked to grow one.
 #[must_use]
@@ -57,10 +93,8 @@ pub fn look(
     (request_id, requested_by): (&str, Option<&str>),
     refused: &BTreeMap<String, String>,
 ) -> Volumes {
-    let sized: Vec<(&ClaimFact, Quantity)> =
-        claims.iter().filter(|c| !c.idle).filter_map(|c| Some((c, size_for(database, c)?))).collect();
-    let lacks = |(claim, size): &&(&ClaimFact, Quantity)| claim.capacity.is_some_and(|has| has < *size);
-    let lacking: Vec<&(&ClaimFact, Quantity)> = sized.iter().filter(lacks).collect();
+    let sized: Vec<(&ClaimFact, Quantity)> = sized(database, claims).collect();
+    let lacking: Vec<&(&ClaimFact, Quantity)> = sized.iter().filter(|sized| lacks(sized)).collect();
     if sized.is_empty() {
         return Volumes::Unknown;
     }
@@ -137,6 +171,23 @@ mod tests {
         let wanted = Smaller { claim: "datadir-db-0".to_owned(), size: "50Gi".parse().unwrap() };
         let found = smaller(&database(), &[claim(0, requested, capacity)]);
         assert_eq!(found, if grows { vec![wanted] } else { Vec::new() });
+    }
+
+    #[rstest]
+    #[case::growing("50Gi", Some("20Gi"), true)]
+    #[case::asked_for_by_nobody("20Gi", Some("20Gi"), true)]
+    #[case::grown("50Gi", Some("50Gi"), false)]
+    #[case::not_bound_yet("50Gi", None, false)]
+    fn volumes_that_lag(#[case] requested: &str, #[case] capacity: Option<&str>, #[case] lags: bool) {
+        let names = if capacity.is_some() { vec!["datadir-db-0", "datadir-db-1"] } else { vec!["datadir-db-0"] };
+        let wanted = Lagging {
+            component: "replicaSet".to_owned(),
+            size: "50Gi".parse().unwrap(),
+            claims: names.into_iter().map(str::to_owned).collect(),
+        };
+        let idle = ClaimFact { idle: true, ..claim(2, "20Gi", Some("20Gi")) };
+        let claims = [claim(0, "50Gi", Some("50Gi")), claim(1, requested, capacity), idle];
+        assert_eq!(lagging(&database(), &claims), if lags { vec![wanted] } else { Vec::new() });
     }
 
     #[test]

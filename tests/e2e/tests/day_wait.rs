@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
+use dbscale_e2e::line::{Line, Quality};
 use dbscale_e2e::{Answer, World, databases, without_times};
 use nix::pty::{Winsize, openpty};
 use serde_json::json;
@@ -79,6 +80,59 @@ fn one_that_is_deleted_meanwhile_is_told() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{stderr}");
     assert!(stderr.contains("error: ask is gone: somebody has deleted it"), "{stderr}");
+}
+
+#[test]
+fn volumes_that_grow_without_an_operation_are_followed() {
+    let world = World::new("wait-claims");
+    let mut object = databases::mongodb();
+    object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/no-resize": "datadir-db-1"});
+    world.create(&object);
+    world.until("mongodb/db", ".status.phase", "Ready");
+    assert_eq!(world.dbscale(&["storage", "mg/db", "--to", "40Gi"]).code, 0);
+    for claim in ["pvc/datadir-db-0", "pvc/datadir-db-2"] {
+        world.until(claim, ".status.capacity.storage", "40Gi");
+    }
+    let late = world.dbscale(&["wait", "mg/db", "--timeout", "1s"]);
+    let wanted = "mongodb/db  StoragePatch  Progressing  2 of 3 claims  TIME\n\
+        error: 2 of 3 volumes have grown to 40Gi when the time to wait was over\n  It goes on; wait longer with --timeout.\n";
+    assert_eq!(told(&late), (7, wanted.to_owned()));
+
+    world.must(&["annotate", "-n", &world.namespace, "mongodb", "db", "testbed.dbscale.dev/no-resize-"]);
+    let done = world.dbscale(&["wait", "mg/db", "-o", "json"]);
+    let value = done.json();
+    assert_eq!((done.code, &value["phase"], &value["storage"]), (0, &json!("Successful"), &json!("40Gi")));
+    assert_eq!(value["claims"], json!(["datadir-db-0", "datadir-db-1", "datadir-db-2"]));
+    let again = world.dbscale(&["wait", "mg/db"]);
+    assert_eq!(told(&again), (0, "mongodb/db has no active operation\n".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_are_followed_over_few_connections() {
+    const MANY: usize = 24;
+    let world = World::unjudged("wait-many");
+    let objects = (0..MANY).flat_map(|n| {
+        let mut database = databases::mongodb();
+        let no_work = json!({"testbed.dbscale.dev/no-pods": "true", "testbed.dbscale.dev/never-start": "true"});
+        database["metadata"] = json!({"name": format!("db-{n}"), "labels": {"tier": "gold"}, "annotations": no_work});
+        let request = json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "MongoDBOpsRequest",
+            "metadata": {"name": format!("ask-{n}")}, "spec": {"type": "HorizontalScaling",
+                "databaseRef": {"name": format!("db-{n}")}, "horizontalScaling": {"replicas": 5}}});
+        [database, request]
+    });
+    let objects: Vec<_> = objects.collect();
+    world.create(&json!({"apiVersion": "v1", "kind": "List", "metadata": {}, "items": objects}));
+    let line = Line::to_playground().await;
+    line.make(Quality::Slow(std::time::Duration::from_millis(20)));
+    let kubeconfig = line.kubeconfig(&world);
+    let late = world.dbscale(&["wait", "mg", "-l", "tier=gold", "--timeout", "4s", "--kubeconfig", &kubeconfig]);
+    assert_eq!(late.code, 7, "{}", late.stderr);
+    for n in 0..MANY {
+        let said = format!("error: ask-{n} is still Pending when the time to wait was over\n");
+        assert!(late.stderr.contains(&said), "{}", late.stderr);
+    }
+    // One for each call that is under way; looking for them took at most two at a time.
+    assert!(line.connections() <= 10, "{} connections", line.connections());
 }
 
 #[test]

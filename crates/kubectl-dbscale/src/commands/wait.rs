@@ -1,10 +1,10 @@
 //! `wait`: follows operations to their end, or to a phase.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use dbscale_core::status::Phase;
-use futures::future::join_all;
+use futures::future::{join, join_all};
 use serde_json::{Value, json};
 
 use super::change;
@@ -16,6 +16,7 @@ use crate::run::Stop;
 use crate::run::failure::{EXIT_FAILED, usage};
 use crate::run::find::{self, Asked, Found};
 use crate::run::goal::Goal;
+use crate::run::growth::{self, Growing};
 use crate::run::wait::{End, Follow};
 use crate::{target, values};
 
@@ -54,27 +55,44 @@ fn goal(text: &str) -> Result<Goal, String> {
 pub async fn run(args: &WaitArgs, global: &Global) -> Result<u8, Failure> {
     let named = target::parse_named(&args.targets, global.selected()).map_err(usage)?;
     let cluster = change::cluster(global).await?;
-    let asked = find::requests(&cluster, &named, global.namespace_in(&cluster), global.selector.as_deref()).await?;
-    find::tell_idle(&asked);
-    let unmet: Vec<Failure> = asked.iter().filter_map(|asked| unmet(asked, args.goal)).collect();
+    let namespace = global.namespace_in(&cluster);
+    let asked = find::requests(&cluster, &named, namespace, global.selector.as_deref()).await?;
+    let (growing, warnings) = match args.goal {
+        Goal::Done => growth::growing(&cluster, &asked, namespace).await,
+        Goal::Phase(_) => (Vec::new(), Vec::new()), // volumes have none
+    };
+    for warning in &warnings {
+        output::warning(warning);
+    }
+    let idle = || asked.iter().filter(|asked| !growing.iter().any(|growing| growing.is_of(asked)));
+    find::tell_idle(idle());
+    let unmet: Vec<Failure> = idle().filter_map(|asked| unmet(asked, args.goal)).collect();
     let mut requests: Vec<Found> = asked.into_iter().flat_map(|a| a.requests).collect();
     // One that was named and is among those of a named database is followed once.
     let mut seen = std::collections::HashSet::new();
     requests.retain(|found| seen.insert(found.path()));
     let board = Board::of_stderr();
     let stop = Stop::on_interrupt(board.clone());
-    let deadline = Instant::now() + args.timeout;
-    let follow = Follow { cluster: &cluster, stop: &stop, board: &board, deadline, flag: "--timeout" };
+    let follow = Follow::new(&cluster, &stop, &board, args.timeout, "--timeout");
     let ends = requests.iter().map(|r| follow.request(r.engine, &r.namespace, &r.operation.name, args.goal));
-    let ends = join_all(ends).await;
-    let code = output::all_failed(ends.iter().filter_map(|end| Some(&end.as_ref().err()?.failure)).chain(&unmet));
-    let results: Vec<Value> = requests.iter().zip(&ends).map(|(found, end)| json_of(found, end)).collect();
+    let grown = growing.iter().map(|growing| growing.follow(&follow));
+    let (ends, grown) = join(join_all(ends), join_all(grown)).await;
+    let grown: Vec<Result<Phase, End>> =
+        grown.into_iter().map(|end| end.map(|()| Phase::Successful).map_err(End::from)).collect();
+    let failures = ends.iter().chain(&grown).filter_map(|end| Some(&end.as_ref().err()?.failure));
+    let code = output::all_failed(failures.chain(&unmet));
+    let of_requests = requests.iter().zip(&ends).map(|(found, end)| json_of(found.to_json(), end));
+    let of_volumes = growing.iter().zip(&grown).map(|(growing, end)| json_of(growing.to_json(), end));
+    let results: Vec<Value> = of_requests.chain(of_volumes).collect();
     match (global.output, results.as_slice()) {
         (Some(form @ (Output::Json | Output::Yaml)), [only]) => output::machine(form, only),
         (Some(form @ (Output::Json | Output::Yaml)), several) => {
             output::machine(form, &json!({"ops_requests": several}));
         }
-        (Some(Output::Name), _) => requests.iter().for_each(|found| data!("{}", found.resource())),
+        (Some(Output::Name), _) => {
+            let resources = requests.iter().map(Found::resource).chain(growing.iter().map(Growing::resource));
+            resources.for_each(|resource| data!("{resource}"));
+        }
         _ => {}
     }
     Ok(code)
@@ -99,12 +117,11 @@ fn failed(message: String) -> Failure {
     Failure { exit_code: EXIT_FAILED, message, ..Failure::default() }
 }
 
-fn json_of(found: &Found, end: &Result<Phase, End>) -> Value {
+fn json_of(mut value: Value, end: &Result<Phase, End>) -> Value {
     let (phase, failure) = match end {
         Ok(phase) => (Some(*phase), None),
         Err(end) => (end.phase, Some(&end.failure)),
     };
-    let mut value = found.to_json();
     value["phase"] = json!(phase.map(Phase::word));
     if let Some(failure) = failure {
         value["error"] = output::error_of(failure);

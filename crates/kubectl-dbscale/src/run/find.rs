@@ -35,6 +35,8 @@ pub struct Asked {
     pub requests: Vec<Found>,
     /// The newest that has ended, of a database of which none is active.
     pub ended: Option<Found>,
+    /// The database, where one was named that is there.
+    pub object: Option<(&'static Engine, Value)>,
 }
 
 impl Asked {
@@ -43,7 +45,12 @@ impl Asked {
         let (requests, mut ended): (Vec<Found>, Vec<Found>) =
             all.into_iter().partition(|found| found.operation.is_active());
         let ended = ended.pop().filter(|_| requests.is_empty());
-        Self { database: Some(database), requests, ended }
+        Self { database: Some(database), requests, ended, object: None }
+    }
+
+    /// An OpsRequest that was named.
+    fn request(found: Found) -> Self {
+        Self { database: None, requests: vec![found], ended: None, object: None }
     }
 }
 
@@ -110,11 +117,11 @@ pub async fn requests(
         Named::Request { engine: Some(engine), name } => {
             let found = by_name(cluster, engine, one, name).await?;
             let found = found.ok_or_else(|| missing(name, one, &format!("{} ", engine.kind)))?;
-            Ok(vec![Asked { database: None, requests: vec![found], ended: None }])
+            Ok(vec![Asked::request(found)])
         }
         Named::Request { engine: None, name } => {
             let found = anywhere(cluster, one, name).await?;
-            Ok(vec![Asked { database: None, requests: vec![found], ended: None }])
+            Ok(vec![Asked::request(found)])
         }
     });
     Ok(try_join_all(finds).await?.into_iter().flatten().collect())
@@ -124,9 +131,9 @@ pub async fn requests(
 const NAMED: usize = 5;
 
 /// Tells of which databases no operation is active.
-pub fn tell_idle(asked: &[Asked]) {
+pub fn tell_idle<'a>(asked: impl IntoIterator<Item = &'a Asked>) {
     let idle: Vec<&str> =
-        asked.iter().filter(|a| a.requests.is_empty()).filter_map(|a| a.database.as_deref()).collect();
+        asked.into_iter().filter(|a| a.requests.is_empty()).filter_map(|a| a.database.as_deref()).collect();
     if idle.len() > NAMED {
         eprintln!("{} databases have no active operation", idle.len());
         return;
@@ -159,26 +166,28 @@ async fn of_target(
     let Some(name) = &target.name else {
         let mut all = operations(namespace).await?;
         let databases = cluster.databases(engine, namespace, selector).await.map_err(told)?;
-        let asked = databases.iter().map(|database| {
+        let asked = databases.into_iter().map(|database| {
             let text = |at| database.pointer(at).and_then(Value::as_str).unwrap_or_default();
             let (namespace, name) = (text("/metadata/namespace"), text("/metadata/name"));
             let is_its = |found: &mut Found| found.namespace == namespace && found.operation.database == name;
             let its = all.extract_if(.., is_its).collect();
-            Asked::of(format!("{}/{name} in {namespace}", engine.name), its)
+            let asked = Asked::of(format!("{}/{name} in {namespace}", engine.name), its);
+            Asked { object: Some((engine, database)), ..asked }
         });
         return Ok(asked.collect());
     };
     let namespace = namespace.unwrap_or(&cluster.default_namespace);
     let mut its = operations(Some(namespace)).await?;
     its.retain(|found| found.operation.database == *name);
-    let asked = Asked::of(format!("{}/{name}", engine.name), its);
+    let mut asked = Asked::of(format!("{}/{name}", engine.name), its);
     match cluster.database(engine, namespace, name).await {
         Err(failure) if failure.kind == Kind::NotFound && asked.requests.is_empty() => {
             return Err(failure::of_findings(vec![rules::missing_database(engine, namespace, name)]));
         }
         Err(failure) if failure.kind != Kind::NotFound => return Err(told(failure)),
+        Ok(object) => asked.object = Some((engine, object)),
         // Operations of a database that is gone may still be looked at, and taken away.
-        Ok(_) | Err(_) => {}
+        Err(_) => {}
     }
     Ok(vec![asked])
 }

@@ -5,6 +5,7 @@ pub(crate) mod execute;
 pub mod failure;
 pub mod find;
 pub mod goal;
+pub mod growth;
 mod meter;
 mod present;
 pub mod records;
@@ -266,7 +267,8 @@ async fn late_growth(cluster: &Cluster, job: &Job, subject: &mut Subject, plan: 
     let grown = async {
         let claims = storage::grow_late(cluster, job, subject, &plan.component, size).await?;
         if !claims.is_empty() {
-            job.follow(cluster).claims(subject, &target, &claims, &size.into()).await?;
+            let follow = job.follow(cluster);
+            follow.claims(subject.engine, &subject.namespace, &target, &claims, &size.into()).await?;
         }
         Ok(claims)
     };

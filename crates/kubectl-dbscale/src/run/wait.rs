@@ -11,6 +11,7 @@ use dbscale_core::status::{self, Operation, Phase};
 use futures::future::join_all;
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use super::goal::Goal;
 use super::meter::Meter;
@@ -21,25 +22,23 @@ use crate::outcome::{Failure, Outcome};
 /// How often the phase is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How many calls are under way at a time, however many operations are followed.
+const AT_ONCE: usize = 8;
+
 /// How operations are followed.
 pub struct Follow<'a> {
-    /// Where they are.
-    pub cluster: &'a Cluster,
-    /// Whether a person has asked to stop.
-    pub stop: &'a Stop,
-    /// Where they are told.
-    pub board: &'a Board,
-    /// Until when.
-    pub deadline: Instant,
-    /// The flag that says how long, for the remedy: `--wait-timeout`.
-    pub flag: &'static str,
+    cluster: &'a Cluster,
+    stop: &'a Stop,
+    board: &'a Board,
+    deadline: Instant,
+    flag: &'static str,
+    calls: Semaphore,
 }
 
 impl Job {
     /// How the operations of this job are followed from now on.
     pub(super) fn follow<'a>(&'a self, cluster: &'a Cluster) -> Follow<'a> {
-        let deadline = Instant::now() + self.patience;
-        Follow { cluster, stop: &self.stop, board: &self.board, deadline, flag: "--wait-timeout" }
+        Follow::new(cluster, &self.stop, &self.board, self.patience, "--wait-timeout")
     }
 }
 
@@ -52,7 +51,7 @@ pub(super) async fn follow(cluster: &Cluster, job: &Job, subject: &Subject, outc
         if let Some(name) = &operation.ops_request_name {
             return follow.request(subject.engine, &subject.namespace, name, Goal::Done).await;
         }
-        follow.claims(subject, &target, &operation.follow, &size).await?;
+        follow.claims(subject.engine, &subject.namespace, &target, &operation.follow, &size).await?;
         Ok(Phase::Successful)
     });
     let ends = join_all(ends).await;
@@ -94,7 +93,14 @@ impl From<Failure> for End {
     }
 }
 
-impl Follow<'_> {
+impl<'a> Follow<'a> {
+    /// Follows for so long from now on, and tells on the board; `flag` is what sets that time, for the remedy.
+    #[must_use]
+    pub fn new(cluster: &'a Cluster, stop: &'a Stop, board: &'a Board, patience: Duration, flag: &'static str) -> Self {
+        let deadline = Instant::now() + patience;
+        Self { cluster, stop, board, deadline, flag, calls: Semaphore::new(AT_ONCE) }
+    }
+
     /// Follows an OpsRequest until it has reached the goal, and answers its phase then.
     ///
     /// # Errors
@@ -122,6 +128,7 @@ impl Follow<'_> {
             if phase == Phase::Progressing {
                 // For people alone: it holds up neither the end of the time nor a wish to stop.
                 let extras = async {
+                    let _turn = self.calls.acquire().await;
                     standing.progress = meter.read(self.cluster, &object).await;
                     standing.usual = match usual {
                         Some(known) => known,
@@ -148,9 +155,13 @@ impl Follow<'_> {
     }
 
     /// Waits until every claim has a size; only those that lack it are asked for again.
-    pub(super) async fn claims(
+    ///
+    /// # Errors
+    /// Where one is gone, the time is over, a person asked to stop, or the server cannot be asked.
+    pub async fn claims(
         &self,
-        subject: &Subject,
+        engine: &Engine,
+        namespace: &str,
         target: &str,
         names: &[String],
         size: &Written,
@@ -164,14 +175,14 @@ impl Follow<'_> {
             ..Standing::default()
         };
         let mut left: Vec<&String> = names.iter().collect();
+        let mut last = format!("no volume of {target} has been seen with {}", size.text);
         loop {
             // A failure may be of an earlier try, so it ends nothing; it explains where the time runs out.
             let (mut lacking, mut trouble) = (Vec::new(), String::new());
             for name in left {
-                let path = format!("/api/v1/namespaces/{}/persistentvolumeclaims/{name}", subject.namespace);
-                let state = || format!("claim {name} has not been seen with {}", size.text);
-                let claim = self.ask(&Call::get(path), state).await?;
-                let claim = claim.map_err(|f| failure::of_api(&f, subject.engine))?;
+                let path = format!("/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}");
+                let claim = self.ask(&Call::get(path), || last.clone()).await?;
+                let claim = claim.map_err(|f| failure::of_api(&f, engine))?;
                 if !storage::has_grown(&claim, size) {
                     lacking.push(name);
                     if let (true, Some(why)) = (trouble.is_empty(), dbscale_core::claims::failure(&claim)) {
@@ -187,7 +198,8 @@ impl Follow<'_> {
                 return Ok(());
             }
             line.tell(&standing);
-            self.pause(|| format!("{done} of {all} volumes have grown to {}{trouble}", size.text)).await?;
+            last = format!("{done} of {all} volumes have grown to {}{trouble}", size.text);
+            self.pause(|| last.clone()).await?;
             left = lacking;
         }
     }
@@ -199,7 +211,11 @@ impl Follow<'_> {
     /// Where the time is over, or a person wants to stop.
     async fn ask(&self, call: &Call, state: impl Fn() -> String) -> Result<Result<Value, ApiFailure>, Failure> {
         loop {
-            let Some(answer) = self.unless_over(self.cluster.call(call)).await else {
+            let in_turn = async {
+                let _turn = self.calls.acquire().await;
+                self.cluster.call(call).await
+            };
+            let Some(answer) = self.unless_over(in_turn).await else {
                 self.pause(&state).await?;
                 continue;
             };
