@@ -5,6 +5,7 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::amount::ResourceSet;
@@ -44,6 +45,17 @@ pub fn step(request: &Value) -> Option<&str> {
     let steps = conditions.filter(|c| is_step(c.get("type").and_then(Value::as_str).unwrap_or_default()));
     let kind = steps.max_by_key(|c| text(c, "lastTransitionTime"))?.get("type")?.as_str()?;
     Some(kind.split_once("--").map_or(kind, |(step, _)| step))
+}
+
+/// From when to when an OpsRequest ran, as its conditions tell: KubeDB writes the first when it begins, and the last when
+/// the run has ended; `None` where it has none.
+///
+/// A record counts alike, from the first Progressing that it has seen.
+#[must_use]
+pub fn span(request: &Value) -> Option<(Timestamp, Timestamp)> {
+    let conditions = request.pointer("/status/conditions")?.as_array()?.iter();
+    let times = || conditions.clone().filter_map(|c| c.get("lastTransitionTime")?.as_str()?.parse().ok());
+    Some((times().min()?, times().max()?))
 }
 
 /// How many pods or claims have what an OpsRequest of the type that it names asks for; `None` where nothing can be counted.
@@ -186,5 +198,15 @@ mod tests {
     fn steps(#[case] conditions: Value, #[case] wanted: Option<&str>) {
         let request = json!({"spec": {"type": "VerticalScaling"}, "status": {"conditions": conditions}});
         assert_eq!(step(&request), wanted);
+    }
+
+    #[test]
+    fn a_run_begins_with_its_first_condition_and_ends_with_its_last() {
+        let at = |time: &str| json!({"type": "x", "lastTransitionTime": time});
+        let request = json!({"status": {"conditions":
+            [at("2026-01-01T00:00:05Z"), at("2026-01-01T00:00:01Z"), at("2026-01-01T00:00:09Z"), {"type": "y"}]}});
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(span(&request), Some((time("2026-01-01T00:00:01Z"), time("2026-01-01T00:00:09Z"))));
+        assert_eq!(span(&json!({"status": {"conditions": [{"type": "y"}]}})), None);
     }
 }

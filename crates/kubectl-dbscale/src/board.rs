@@ -39,9 +39,11 @@ pub struct Standing {
     pub step: Option<String>,
     /// How many pods or claims are done.
     pub progress: Option<Progress>,
-    /// Since when it has been there.
+    /// When it began; since when it has been there, where it has not.
     pub since: Option<Timestamp>,
-    /// How many seconds such operations took before.
+    /// When it ended.
+    pub until: Option<Timestamp>,
+    /// How many seconds such operations took before, counted from when they began.
     pub usual: Option<i64>,
 }
 
@@ -145,8 +147,8 @@ impl Standing {
     }
 
     fn elapsed(&self) -> String {
-        let since = |since: Timestamp| Timestamp::now().as_second() - since.as_second();
-        self.since.map(|t| format!("  {}", elapsed(since(t)))).unwrap_or_default()
+        let until = self.until.unwrap_or_else(Timestamp::now);
+        self.since.map(|t| format!("  {}", elapsed(until.as_second() - t.as_second()))).unwrap_or_default()
     }
 }
 
@@ -191,6 +193,7 @@ mod tests {
             step: Some("EvictPod".to_owned()),
             progress: Some(Progress { done: 2, all: 3, of: "pods" }),
             since: None,
+            until: None,
             usual: None,
         };
         assert_eq!(standing.live(false, width), told);

@@ -261,13 +261,16 @@ impl<'a> Follow<'a> {
 
 fn standing(name: &str, object: &Value) -> Standing {
     let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let phase = Phase::of(text("/status/phase"));
+    let run = progress::span(object).filter(|_| phase == Phase::Progressing || phase.is_finished());
     Standing {
         name: name.to_owned(),
         ops_type: text("/spec/type").to_owned(),
-        phase: Phase::of(text("/status/phase")),
+        phase,
         step: progress::step(object).map(str::to_owned),
         progress: None,
-        since: text("/metadata/creationTimestamp").parse().ok(),
+        since: run.map(|(began, _)| began).or_else(|| text("/metadata/creationTimestamp").parse().ok()),
+        until: run.map(|(_, ended)| ended).filter(|_| phase.is_finished()),
         usual: None,
     }
 }
@@ -282,4 +285,29 @@ fn ended(name: &str, phase: Phase, object: &Value) -> End {
 fn gone(name: &str) -> Failure {
     let message = format!("{name} is gone: somebody has deleted it, and nobody can tell how it ended");
     Failure { exit_code: failure::EXIT_FAILED, message, ..Failure::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest]
+    #[case::waits("Pending", "2026-01-01T00:00:00Z", None)]
+    #[case::runs("Progressing", "2026-01-01T00:05:00Z", None)]
+    #[case::has_ended("Successful", "2026-01-01T00:05:00Z", Some("2026-01-01T00:07:00Z"))]
+    fn the_time_is_that_of_the_run_once_it_has_begun(
+        #[case] phase: &str,
+        #[case] since: &str,
+        #[case] until: Option<&str>,
+    ) {
+        let at = |time: &str| json!({"type": "x", "lastTransitionTime": time});
+        let request = json!({"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}, "spec": {"type": "Restart"},
+            "status": {"phase": phase, "conditions": [at("2026-01-01T00:05:00Z"), at("2026-01-01T00:07:00Z")]}});
+        let told = standing("ask", &request);
+        assert_eq!(told.since, since.parse().ok());
+        assert_eq!(told.until, until.map(|time| time.parse().unwrap()));
+    }
 }
