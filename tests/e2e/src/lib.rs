@@ -218,7 +218,11 @@ pub fn settled(text: &str) -> String {
         };
         !cell.is_empty() && parts.clone().all(part)
     };
+    let is_stamp = |word: &str| word.len() == 20 && word.ends_with('Z') && word.as_bytes()[10] == b'T';
     let word = |word: &str| {
+        if is_stamp(word) {
+            return "TIME".to_owned();
+        }
         let Some((before, rest)) = word.split_once("-scale-1") else { return word.to_owned() };
         let after = rest.trim_start_matches(|c: char| c.is_ascii_digit());
         format!("{before}-scale-N{after}")

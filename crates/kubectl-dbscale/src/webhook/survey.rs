@@ -109,6 +109,13 @@ fn replicas(deployment: &Value) -> Replicas {
     Replicas { ready: number("/status/readyReplicas").unwrap_or(0), wanted: number("/spec/replicas").unwrap_or(1) }
 }
 
+/// The certificate that a webhook keeps itself, held against what API servers trust; nothing where it may not be read.
+pub async fn certificate_of(cluster: &Cluster, configuration: &Value) -> Certificate {
+    let path = format!("/api/v1/namespaces/{}/secrets/{SECRET}", DEPLOYMENT.0);
+    let secret = cluster.call(&Call::get(path)).await.ok();
+    certificate(configuration, secret.as_ref(), &mut Vec::new())
+}
+
 /// What is kept in the Secret, held against what API servers trust. A certificate in files is not known here.
 fn certificate(configuration: &Value, secret: Option<&Value>, warnings: &mut Vec<String>) -> Certificate {
     let field = |name: &str| secret.and_then(|secret| entries::secret_field(secret, name));

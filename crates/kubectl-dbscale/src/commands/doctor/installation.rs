@@ -1,20 +1,16 @@
 //! KubeDB, its definitions, and what is installed of dbscale.
 
-use dbscale_cluster::apply::Write;
-use dbscale_cluster::entries::{self, CONFIGURATION};
 use dbscale_cluster::lease::{self, CONTROLLER};
-use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
-use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, Misfit, OPS_GROUP, OPS_VERSION, misfits};
-use dbscale_core::entries::OPS_REQUESTS;
+use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, Misfit, OPS_GROUP, misfits};
 use futures::stream::{self, StreamExt as _};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::{Check, Verdict};
+use super::{Check, Verdict, webhook};
 use crate::commands::version::{Told, kubedb};
-use crate::webhook::survey;
-use crate::webhook::switch::State;
+use crate::status::survey::Survey;
+use crate::webhook::survey::policies as present_policies;
 
 /// How many definitions are read at a time: each may have a megabyte.
 const PARALLEL: usize = 4;
@@ -22,15 +18,19 @@ const PARALLEL: usize = 4;
 const TOLD: usize = 5;
 
 /// How dbscale is installed.
-const INSTALL: &str = "kubectl apply --server-side -k manifests/base";
+pub(super) const INSTALL: &str = "kubectl apply --server-side -k manifests/base";
 
 /// All checks, in the order in which they are told.
-pub(super) async fn checks(cluster: &Cluster, engines: &[&'static Engine], namespace: Option<&str>) -> Vec<Check> {
-    let place = namespace.unwrap_or(&cluster.default_namespace);
+pub(super) async fn checks(
+    cluster: &Cluster,
+    engines: &[&'static Engine],
+    survey: &Survey,
+    namespace: Option<&str>,
+) -> Vec<Check> {
     let (operator, definitions, webhook, policies, controller) = futures::join!(
         operator(cluster, engines),
         definitions(cluster, engines),
-        webhook(cluster, engines, place),
+        webhook::check(cluster, engines, survey, namespace),
         policies(cluster),
         controller(cluster),
     );
@@ -90,65 +90,10 @@ async fn definitions(cluster: &Cluster, engines: &[&'static Engine]) -> Vec<Chec
     told.chain(more).collect()
 }
 
-/// Has the API server ask the webhook about a request that it must refuse; nothing is kept of it.
-async fn webhook(cluster: &Cluster, engines: &[&'static Engine], namespace: &str) -> Check {
-    let area = "Webhook";
-    match cluster.call(&Call::get(entries::path(CONFIGURATION))).await {
-        Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => {
-            let message = "it is not installed: only kubectl dbscale itself holds requests to the rules";
-            return Check::new(area, Verdict::Warning, message).next(INSTALL);
-        }
-        Ok(configuration) if State::of(&configuration).is_ok_and(|state| state != State::On) => {
-            let message = "somebody has taken it out of the way: what it does not judge is let in";
-            return Check::new(area, Verdict::Warning, message)
-                .next("see who, and bring it back: kubectl dbscale webhook status");
-        }
-        // Where it may not be read, what the API server answers below tells most of it.
-        Ok(_) | Err(_) => {}
-    }
-    let Some(engine) = engines.first() else {
-        return Check::new(area, Verdict::Unknown, "without KubeDB there is nothing to ask it");
-    };
-    let name = format!("doctor-{:x}", std::process::id());
-    let wrong = json!({
-        "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"), "kind": engine.ops_kind(),
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": {"type": "Restart", engine.reference.as_str(): {"name": name}},
-    });
-    let cluster = cluster.separate();
-    let write = Write { dry_run: true, ..Write::default() };
-    let rule = "[database/missing]";
-    match cluster.create(&operations_path(engine, Some(namespace)), &wrong, &write).await {
-        Err(failure) if failure.to_string().contains(rule) => {
-            Check::new(area, Verdict::Ok, "it is asked, and its certificate is trusted")
-        }
-        Err(failure) if failure.message.contains(&format!("failed calling webhook \"{OPS_REQUESTS}\"")) => {
-            let next = "see why it does not answer, or take it out of the way: kubectl dbscale webhook status";
-            Check::new(
-                area,
-                Verdict::Broken,
-                format!("it cannot be asked, and no OpsRequest is let in: {}", failure.message),
-            )
-            .next(next)
-        }
-        Err(failure) => Check::new(area, Verdict::Unknown, format!("another answer came first: {}", failure.message)),
-        Ok(_) if cluster.take_warnings().iter().any(|warning| warning.contains(rule)) => {
-            let message = format!("in namespace {namespace} it only warns, as its label dbscale.dev/enforcement says");
-            Check::new(area, Verdict::Warning, message)
-        }
-        Ok(_) => {
-            let message = format!("nobody asks it about OpsRequests in namespace {namespace}");
-            let next =
-                format!("see the label dbscale.dev/enforcement: kubectl get namespace {namespace} --show-labels");
-            Check::new(area, Verdict::Warning, message).next(next)
-        }
-    }
-}
-
 /// The policies that hold while the webhook is away.
 async fn policies(cluster: &Cluster) -> Check {
     let area = "Policies";
-    match survey::policies(cluster).await {
+    match present_policies(cluster).await {
         Err(failure) => Check::new(area, Verdict::Unknown, failure.message),
         Ok(policies) => match policies.missing.first() {
             None => Check::new(area, Verdict::Ok, format!("{} hold in the API server itself", policies.found)),

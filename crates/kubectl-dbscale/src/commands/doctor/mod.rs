@@ -3,6 +3,7 @@
 mod installation;
 mod operations;
 mod surroundings;
+mod webhook;
 
 use std::time::Duration;
 
@@ -82,11 +83,13 @@ pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
     let cluster = change::cluster(global).await?;
     let namespace = global.namespace_in(&cluster);
     let engines = cluster.engines().await.map_err(|failure| crate::run::failure::of_any_api(&failure))?;
-    let mut checks = installation::checks(&cluster, &engines, namespace).await;
-    let mut code = 0;
     // Without KubeDB there is nothing that could be in order.
+    let survey = match engines.as_slice() {
+        [] => Survey::default(),
+        _ => survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await,
+    };
+    let mut checks = installation::checks(&cluster, &engines, &survey, namespace).await;
     if !engines.is_empty() {
-        let survey = survey::survey(&cluster, &targets, namespace, global.selector.as_deref()).await;
         checks.extend(unread(&survey));
         checks.extend(surroundings::checks(&cluster, &engines, &survey, namespace).await);
         if !survey.seen.is_empty() || survey.failures.is_empty() {
@@ -95,8 +98,8 @@ pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
                 checks.extend(operations::drifts(&cluster, &survey).await);
             }
         }
-        code = survey.failures.iter().map(|failure| failure.exit_code).max().unwrap_or_default();
     }
+    let code = survey.failures.iter().map(|failure| failure.exit_code).max().unwrap_or_default();
     tell(&checks, global);
     let is_broken = checks.iter().any(|check| check.verdict == Verdict::Broken);
     Ok(if is_broken { code.max(EXIT_ERROR) } else { code })

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use dbscale_cluster::Cluster;
-use dbscale_core::drift::drift;
+use dbscale_core::drift::{Drift, drift};
 use dbscale_core::queue::{Active, Verdict as Turn, line_up};
 use dbscale_core::record;
 use dbscale_core::status::{self, Phase};
+use futures::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
@@ -19,6 +20,8 @@ use crate::target::Target;
 use crate::times::elapsed;
 
 const AREA: &str = "Operations";
+/// How many databases are read whole at a time.
+const PARALLEL: usize = 4;
 
 /// What is stuck or has failed last of every database; one check that says so where nothing has.
 pub(super) async fn checks(
@@ -163,20 +166,26 @@ fn failed(seen: &Seen) -> Option<Check> {
 /// Where the databases that are meant are out of step with their pods and claims.
 pub(super) async fn drifts(cluster: &Cluster, survey: &Survey) -> Vec<Check> {
     let area = "Drift";
-    let mut checks = Vec::new();
-    for seen in &survey.seen {
-        // While one is at work, a difference is the work itself.
-        if seen.requests.iter().any(|found| found.phase() == Phase::Progressing) {
-            continue;
-        }
-        let Some(dossier) = dossier_of(cluster, seen).await else { continue };
+    let compare = async |seen: &Seen| {
+        let dossier = dossier_of(cluster, seen).await?;
         let found = drift(&seen.database, &dossier.subject.facts, dossier.pods.as_deref());
         let target = seen.database.target();
-        checks.extend(found.iter().map(|drift| {
+        let check = |drift: &Drift| {
             let message = format!("{target} {}: {}", drift.component, drift.message);
             let next = format!("kubectl dbscale describe {target} -n {}", seen.database.namespace);
             Check::new(area, Verdict::Warning, message).next(next)
-        }));
+        };
+        Some(found.iter().map(check).collect::<Vec<_>>())
+    };
+    // While one is at work, a difference is the work itself.
+    let idle = survey.seen.iter().filter(|seen| seen.requests.iter().all(|found| found.phase() != Phase::Progressing));
+    let compared: Vec<_> = stream::iter(idle).map(compare).buffered(PARALLEL).collect().await;
+    let unread = compared.iter().filter(|found| found.is_none()).count();
+    let mut checks: Vec<Check> = compared.into_iter().flatten().flatten().collect();
+    if unread > 0 {
+        let message =
+            format!("{unread} of {} databases could not be compared with their pods and claims", survey.seen.len());
+        checks.push(Check::new(area, Verdict::Unknown, message));
     }
     if checks.is_empty() {
         let message = format!("the objects of {} databases, their pods and claims say the same", survey.seen.len());
