@@ -1,7 +1,7 @@
 //! `rollback` and `retry`: forward to the values from before, and the same again; what is sent, and what is refused.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests explain themselves, and unwrapping is how one fails")]
 
-use dbscale_e2e::{World, databases};
+use dbscale_e2e::{World, databases, settled};
 use serde_json::{Value, json};
 
 /// A database `db` that is Ready; its annotations are for the simulator.
@@ -65,6 +65,17 @@ fn a_rollback_shows_its_plan_and_asks_for_the_values_from_before() {
     assert_eq!(noted, json!({"component": "replicaSet", "replicas": 5}));
     world.until("mongodb/db", ".spec.replicas", "3");
     world.until("mongodbopsrequest/back", ".status.phase", "Successful");
+
+    let history = settled(&world.dbscale(&["history", "mg/db"]).stdout);
+    let wanted = "\
+AGE  OPERATION  CHANGE  OUTCOME  TOOK
+TIME  back  replicas 5 → 3  Successful  -
+  it goes back from more
+TIME  bigger  memory 256Mi → 512Mi  Successful  -
+TIME  more  replicas 3 → 5  Successful  -
+  back goes back from it
+";
+    assert_eq!(history, wanted);
 
     // The way back from that would bring it again.
     let twice = world.dbscale(&["rollback", "mg/db"]);

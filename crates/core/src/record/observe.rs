@@ -131,6 +131,7 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     }
     let effects = Effects { present, requests: &requests, previous, settings, now };
     effects.note(&mut history, &mut told);
+    note_ways_back(&requests, &mut history);
     roll_back(present, &requests, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
@@ -256,6 +257,21 @@ fn ended(present: &Present<'_>, requests: &[&Request], previous: &Status, now: T
         });
     }
     all
+}
+
+/// Notes the ways back that a person has asked for, be it where none was to be made. They are told as the operations that
+/// they are.
+fn note_ways_back(requests: &[&Request], history: &mut [Past]) {
+    let open = |past: &&mut Past| past.rollback.as_ref().is_none_or(|r| r.state == RollbackState::Declined);
+    for past in history.iter_mut().filter(open) {
+        // Of two operations with one name it is the one that was there before.
+        let is_back =
+            |r: &&&Request| r.rollback_of.as_deref() == Some(past.name.as_str()) && r.created >= past.created_at;
+        if let Some(back) = requests.iter().find(is_back) {
+            let (name, state) = (back.name.to_string(), RollbackState::Requested);
+            past.rollback = Some(Rollback { name, state, message: String::new() });
+        }
+    }
 }
 
 /// Decides on ways back, and notes what became of those that were decided.

@@ -116,7 +116,7 @@ pub fn text(history: &[Past], now: Timestamp, wide: bool) -> String {
     for (past, line) in history.iter().zip(lines) {
         text.push_str(&painted(line, past));
         text.push('\n');
-        for line in beneath(past) {
+        for line in beneath(past, history) {
             let _ = writeln!(text, "  {line}");
         }
     }
@@ -132,9 +132,11 @@ fn change(past: &Past) -> String {
     if past.changes.is_empty() { past.ops_type.clone() } else { words(&past.changes) }
 }
 
-/// Why it did not go well, and what came after it.
-fn beneath(past: &Past) -> Vec<String> {
+/// Whose way back it is, why it did not go well, and what came after it.
+fn beneath(past: &Past, history: &[Past]) -> Vec<String> {
     let mut lines = Vec::new();
+    let is_from = |from: &&Past| from.rollback.as_ref().is_some_and(|back| back.name == past.name);
+    lines.extend(history.iter().find(is_from).map(|from| format!("it goes back from {}", from.name)));
     if past.outcome != Phase::Successful.word() && !past.message.is_empty() {
         lines.push(past.message.clone());
     }

@@ -140,6 +140,27 @@ fn a_rollback_is_noted_before_it_is_made_and_only_once() {
     assert_eq!(rollback.map(|r| r.state), Some(RollbackState::Requested));
 }
 
+#[rstest]
+#[case::of_one_that_ran_well("Successful", json!({}))]
+#[case::of_one_that_failed("Failed", json!({}))]
+#[case::where_none_was_to_be_made("Failed", json!({"dbscale.dev/rollback": "on-failure"}))]
+fn a_way_back_that_a_person_asks_for_is_noted(#[case] phase: &str, #[case] annotations: Value) {
+    let mut story = Story::new();
+    let mut ended = request("r", 1, "VerticalScaling", phase);
+    ended["metadata"]["annotations"] = annotations;
+    story.see(2, std::slice::from_ref(&ended));
+    let mut back = request("back", 3, "VerticalScaling", "Progressing");
+    back["metadata"]["annotations"] = json!({"dbscale.dev/rollback-of": "r"});
+    let seen = story.see(4, &[ended.clone(), back.clone()]);
+    let noted = Rollback { name: "back".to_owned(), state: RollbackState::Requested, message: String::new() };
+    assert_eq!(story.status.history[0].rollback, Some(noted.clone()));
+    assert!(!notices(&seen).contains(&Notice::Rollback));
+    back["status"]["phase"] = json!("Successful");
+    story.see(5, &[ended, back]);
+    let noted_of = |name: &str| story.status.history.iter().find(|p| p.name == name).unwrap().rollback.clone();
+    assert_eq!((noted_of("r"), noted_of("back")), (Some(noted), None));
+}
+
 #[test]
 fn a_rollback_ends_where_its_failed_request_is_deleted_before() {
     let mut story = Story::new();
