@@ -60,6 +60,28 @@ TIME  first  memory 256Mi → 512Mi  Successful  TIME
         let memory = ".spec.verticalScaling.replicaSet.resources.limits.memory";
         assert_eq!(world.value("mongodbopsrequest/back", memory), "256Mi");
         recorded(&world, "back");
+        world.until(RECORD, ".status.history[?(@.name==\"first\")].rollback.name", "back");
+        let history = world.dbscale(&["history", "mg/db"]).stdout;
+        assert!(history.contains("\n  it goes back from first\n"), "{history}");
+        assert!(history.contains("\n  back goes back from it\n"), "{history}");
+    }
+
+    #[test]
+    fn the_status_says_what_no_operation_does() {
+        let world = World::new("day-remark");
+        let mut object = databases::mongodb();
+        object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/lie": "true"});
+        world.create(&object);
+        world.until("mongodb/db", ".status.phase", "Ready");
+        world.until(RECORD, ".status.phase", "Running");
+        let made = world.dbscale(&["vertical", "mg/db", "--memory", "512Mi", "--name", "ask", "--wait"]);
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        world.until(RECORD, ".status.reason", "EffectMissing");
+        let told = world.dbscale(&["status", "mg/db"]).stdout;
+        let last = told.lines().last().unwrap_or_default();
+        assert!(last.starts_with("  EffectMissing  ask ended Successful, but "), "{told}");
+        let value = world.dbscale(&["status", "mg/db", "-o", "json"]).json();
+        assert_eq!(value["record"]["reason"], "EffectMissing");
     }
 
     #[test]

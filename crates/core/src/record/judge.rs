@@ -19,6 +19,13 @@ pub const DONE_BUT_NOT_REPORTED: &str = "DoneButNotReported";
 /// It says Successful, and what it was to do is not there.
 pub const EFFECT_MISSING: &str = "EffectMissing";
 
+/// A direct change of the object whose volumes do not follow, for a reason that is known.
+pub const VOLUMES_NOT_GROWN: &str = "VolumesNotGrown";
+
+/// The verdicts that no OpsRequest tells.
+const BEYOND: [&str; 6] =
+    [MONITORING_TIMEOUT, NEVER_STARTED, STUCK, DONE_BUT_NOT_REPORTED, EFFECT_MISSING, VOLUMES_NOT_GROWN];
+
 /// How often the effects of an operation are looked at again that is overdue, or whose effects are missing.
 pub(super) const LOOK_AGAIN: SignedDuration = SignedDuration::from_mins(1);
 /// How often a rollback that waits for another operation is tried again.
@@ -33,7 +40,7 @@ pub(super) fn judge(database: &Database, requests: &[&Request], status: &mut Sta
         let (phase, reason, because) = if growth.message.is_empty() {
             (State::Updating, "VolumesGrowing", String::new())
         } else {
-            (State::Failed, "VolumesNotGrown", format!(": {}", growth.message))
+            (State::Failed, VOLUMES_NOT_GROWN, format!(": {}", growth.message))
         };
         let words = words(&growth.changes);
         (phase, reason.to_owned(), format!("{words}, {} of {} volumes done{because}", growth.grown, growth.volumes))
@@ -41,6 +48,21 @@ pub(super) fn judge(database: &Database, requests: &[&Request], status: &mut Sta
         of_past(requests, &status.history)
     };
     (status.phase, status.reason, status.message) = verdict;
+}
+
+impl Status {
+    /// Whether it says what none of the OpsRequests does: that one takes too long, that nothing came of it.
+    #[must_use]
+    pub fn says_more(&self) -> bool {
+        BEYOND.contains(&self.reason.as_str())
+    }
+
+    /// Whether it has seen all of these requests as they are. One that has not speaks of what was before.
+    #[must_use]
+    pub fn knows(&self, requests: &[Request]) -> bool {
+        let tracks = |r: &Request| self.operations.iter().any(|o| *o.uid == *r.uid && o.phase == r.phase.word());
+        requests.iter().all(|r| if r.phase.is_finished() { self.holds(r) } else { tracks(r) })
+    }
 }
 
 /// The operation that a record follows: the one that is Progressing, of several the one that began first, else the newest.

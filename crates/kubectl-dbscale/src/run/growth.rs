@@ -28,7 +28,7 @@ pub async fn growing(cluster: &Cluster, asked: &[Asked], namespace: Option<&str>
     let databases = asked.iter().filter(|asked| !expands(asked)).filter_map(|asked| asked.object.clone());
     let seen = databases.map(|(engine, object)| {
         let database = Database::of(engine, &object);
-        Seen { object, database, requests: Vec::new(), claims: Vec::new() }
+        Seen { object, database, requests: Vec::new(), claims: Vec::new(), record: None }
     });
     let mut survey = Survey { seen: seen.collect(), ..Survey::default() };
     survey::claims_of(cluster, namespace, &mut survey).await;

@@ -7,13 +7,13 @@ use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClaimFact, Facts};
 use dbscale_core::ownership::INSTANCE_LABEL;
-use dbscale_core::{claims, effect, rules};
+use dbscale_core::{claims, effect, record, rules};
 use futures::future::{join, join_all};
 use serde_json::Value;
 
 use crate::outcome::Failure;
-use crate::run::failure;
 use crate::run::find::Found;
+use crate::run::{failure, records};
 use crate::target::Target;
 
 /// How many engines that are left out are told by name.
@@ -29,6 +29,8 @@ pub struct Seen {
     pub requests: Vec<Found>,
     /// Its claims; empty where they may not be read.
     pub claims: Vec<ClaimFact>,
+    /// Its record, where there is one that may be read.
+    pub record: Option<record::Status>,
 }
 
 /// What was seen, and what could not be.
@@ -72,15 +74,22 @@ impl Survey {
     }
 }
 
-/// Looks at databases and at what their claims have. `targets`: empty for all engines that are installed; `namespace`:
+/// Looks at databases, at what their claims have and what their records say. `targets`: empty for all engines that are installed; `namespace`:
 /// `None` for all. Where nothing can be read, the failures say so; see [`Survey::or_failure`].
 pub async fn survey(cluster: &Cluster, targets: &[Target], namespace: Option<&str>, selector: Option<&str>) -> Survey {
-    let mut survey = look(cluster, targets, namespace, selector).await;
+    let look = look(cluster, targets, namespace, selector);
+    let (mut survey, records) = join(look, records::all(cluster, namespace)).await;
+    // Who may not read them is told what the cluster alone tells, as where there are none.
+    let mut records = records.inspect_err(|failure| survey.note_silence(failure)).unwrap_or_default();
+    for seen in &mut survey.seen {
+        let name = record::name(&seen.database.engine.name, &seen.database.name);
+        seen.record = records.remove(&(seen.database.namespace.clone(), name));
+    }
     claims_of(cluster, namespace, &mut survey).await;
     survey
 }
 
-/// As [`survey`], without the claims.
+/// As [`survey`], without the claims and records.
 ///
 /// # Errors
 /// Where the cluster cannot be read at all, or nothing of what was named.
@@ -154,7 +163,7 @@ async fn look(cluster: &Cluster, targets: &[Target], namespace: Option<&str>, se
                     let database = Database::of(engine, &object);
                     let key = (database.namespace.clone(), database.name.clone());
                     let requests = by_database.remove(&key).unwrap_or_default();
-                    survey.seen.push(Seen { object, database, requests, claims: Vec::new() });
+                    survey.seen.push(Seen { object, database, requests, claims: Vec::new(), record: None });
                 }
                 Err((name, failure)) if failure.kind == Kind::NotFound => {
                     let missing = rules::missing_database(engine, namespaces, &name);

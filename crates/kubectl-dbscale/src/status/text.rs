@@ -122,6 +122,9 @@ fn beneath(status: &Status, columns: Columns) -> Vec<String> {
         let line = format!("{}  {}  {RED}Failed{RED:#}", failed.ops_request_name, failed.ops_type);
         lines.push(format!("{line}  {}", failed.message).trim_end().to_owned());
     }
+    if let Some(remark) = &status.record {
+        lines.push(format!("{RED}{}{RED:#}  {}", remark.reason, remark.message));
+    }
     lines
 }
 

@@ -7,6 +7,7 @@ use dbscale_core::database::ComponentView;
 use dbscale_core::progress;
 use dbscale_core::quantity::Quantity;
 use dbscale_core::queue::{Active, Verdict, line_up};
+use dbscale_core::record;
 use dbscale_core::size::Sizes;
 use dbscale_core::status::Phase;
 use serde::Serialize;
@@ -36,6 +37,17 @@ pub struct Status {
     pub operations: Vec<Op>,
     /// The newest OpsRequest, where it failed and nothing came after it.
     pub last_failure: Option<Failed>,
+    /// What the controller's record says and no OpsRequest does; null where there is nothing.
+    pub record: Option<Remark>,
+}
+
+/// What a record says beyond the OpsRequests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Remark {
+    /// `EffectMissing`, `MonitoringTimeout` …
+    pub reason: String,
+    /// The same for people.
+    pub message: String,
 }
 
 /// A component: what it has, and beside it what the operation that is active wants.
@@ -144,6 +156,7 @@ impl Status {
             components: parts.map(|view| part(view, &wishes, seen, sizes)).collect(),
             operations: line.iter().map(operation).collect(),
             last_failure: last_failure(&seen.requests),
+            record: remark(seen),
         }
     }
 
@@ -171,6 +184,14 @@ fn last_failure(requests: &[Found]) -> Option<Failed> {
         message: operation.reason.clone(),
         created: operation.created.clone(),
     })
+}
+
+fn remark(seen: &Seen) -> Option<Remark> {
+    let record = seen.record.as_ref().filter(|record| record.says_more())?;
+    let read = |found: &Found| record::Request::of(found.engine, &found.object);
+    let requests: Vec<record::Request> = seen.requests.iter().filter_map(read).collect();
+    let says = record.knows(&requests);
+    says.then(|| Remark { reason: record.reason.clone(), message: record.message.clone() })
 }
 
 fn part(view: &ComponentView, wishes: &[&Wish], seen: &Seen, sizes: &Sizes) -> Part {

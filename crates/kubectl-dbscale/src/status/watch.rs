@@ -110,6 +110,7 @@ mod tests {
             components: Vec::new(),
             operations: Vec::new(),
             last_failure: None,
+            record: None,
         }
     }
 

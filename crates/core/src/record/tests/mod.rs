@@ -120,6 +120,21 @@ fn an_operation_from_its_creation_to_its_end() {
     assert_eq!(seen.status.observed_at, Some(at(5)), "a request that was deleted stays in the history");
 }
 
+#[test]
+fn what_no_request_tells_is_told_while_it_is_so() {
+    let mut story = Story::new();
+    let runs = request("r", 1, "HorizontalScaling", "Progressing");
+    story.see(2, from_ref(&runs));
+    assert!(!story.status.says_more());
+    story.looks.insert("u-r".to_owned(), Look { missing: vec!["a member".to_owned()], cause: None });
+    story.see(20, from_ref(&runs));
+    assert!(story.status.says_more(), "{}", story.status.reason);
+    let knows = |object: &Value| story.status.knows(&[Request::of(story.database.engine, object).unwrap()]);
+    assert!(knows(&runs));
+    assert!(!knows(&request("r", 1, "HorizontalScaling", "Successful")), "it has ended since");
+    assert!(!knows(&request("other", 3, "HorizontalScaling", "Progressing")), "it has come since");
+}
+
 #[rstest]
 #[case::vertical("VerticalScaling", "Progressing", State::Updating, "Progressing", "r runs: memory 2Gi → 4Gi")]
 #[case::another_type("Restart", "Progressing", State::Updating, "Progressing", "r runs")]

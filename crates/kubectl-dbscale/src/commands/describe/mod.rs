@@ -101,7 +101,9 @@ fn json_of(description: &Description) -> Value {
     let mut value = serde_json::to_value(&description.status).unwrap_or_default();
     value["version"] = description.dossier.subject.object["spec"]["version"].clone();
     value["tracker"] = json!(description.dossier.database().tracker);
-    value["record"] = json!(description.dossier.record.here().map(|r| json!({"phase": r.phase, "message": r.message})));
+    value["record"] = json!(
+        description.dossier.record.here().map(|r| json!({"phase": r.phase, "reason": r.reason, "message": r.message}))
+    );
     value["history"] = json!(description.history);
     value["drift"] = json!(description.drift);
     value["findings"] = json!(description.findings);

@@ -93,7 +93,7 @@ pub async fn run(args: &DoctorArgs, global: &Global) -> Result<u8, Failure> {
         checks.extend(unread(&survey));
         checks.extend(surroundings::checks(&cluster, &engines, &survey, namespace).await);
         if !survey.seen.is_empty() || survey.failures.is_empty() {
-            checks.extend(operations::checks(&cluster, &survey, namespace, args.stuck_after).await);
+            checks.extend(operations::checks(&cluster, &survey, args.stuck_after).await);
             if !targets.is_empty() {
                 checks.extend(operations::drifts(&cluster, &survey).await);
             }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use dbscale_cluster::Cluster;
 use dbscale_core::drift::{Drift, drift};
 use dbscale_core::queue::{Active, Verdict as Turn, line_up};
-use dbscale_core::record;
 use dbscale_core::status::{self, Phase};
 use futures::stream::{self, StreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +13,6 @@ use serde_json::Value;
 use super::{Check, Verdict};
 use crate::run::dossier::{self, Dossier};
 use crate::run::find::Found;
-use crate::run::records::{self, Records};
 use crate::status::survey::{Seen, Survey};
 use crate::target::Target;
 use crate::times::elapsed;
@@ -24,13 +22,7 @@ const AREA: &str = "Operations";
 const PARALLEL: usize = 4;
 
 /// What is stuck or has failed last of every database; one check that says so where nothing has.
-pub(super) async fn checks(
-    cluster: &Cluster,
-    survey: &Survey,
-    namespace: Option<&str>,
-    stuck_after: Duration,
-) -> Vec<Check> {
-    let records = records::all(cluster, namespace).await.unwrap_or_default();
+pub(super) async fn checks(cluster: &Cluster, survey: &Survey, stuck_after: Duration) -> Vec<Check> {
     let limit = SignedDuration::try_from(stuck_after).unwrap_or(SignedDuration::MAX);
     let mut checks = Vec::new();
     let mut active = 0;
@@ -50,7 +42,7 @@ pub(super) async fn checks(
             let others = seen.requests.iter().filter(|other| other.phase().is_finished()).map(since);
             let since = others.fold(since(found), Timestamp::max);
             let waited = Timestamp::now().duration_since(since);
-            let overdue = overdue(&records, seen, found);
+            let overdue = overdue(seen, found);
             if overdue.is_none() && waited < limit {
                 continue;
             }
@@ -84,9 +76,8 @@ fn since(found: &Found) -> Timestamp {
 }
 
 /// What the record says of it, where it counts as overdue there.
-fn overdue(records: &Records, seen: &Seen, found: &Found) -> Option<String> {
-    let name = record::name(&seen.database.engine.name, &seen.database.name);
-    let record = records.get(&(seen.database.namespace.clone(), name))?;
+fn overdue(seen: &Seen, found: &Found) -> Option<String> {
+    let record = seen.record.as_ref()?;
     let tracked = record.operations.iter().find(|tracked| tracked.uid == found.text("/metadata/uid"))?;
     tracked.overdue.as_ref().map(|overdue| overdue.message.clone())
 }
