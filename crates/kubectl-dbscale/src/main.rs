@@ -4,6 +4,7 @@ mod board;
 mod cli;
 mod commands;
 mod completion;
+mod fold;
 mod help;
 mod log;
 mod outcome;

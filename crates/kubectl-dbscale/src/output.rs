@@ -13,6 +13,7 @@ use dbscale_core::size::{SizeClass, Sizes};
 use serde_json::{Value, json};
 
 use crate::cli::Output;
+use crate::fold::{self, fold};
 use crate::outcome::{Failure, Operation, Outcome};
 use crate::run::failure::EXIT_TIMEOUT;
 
@@ -40,6 +41,16 @@ pub fn line_out(text: &str) {
 /// Writes to stdout. A reader that has gone away (`| head`) is no reason to stop in the middle of a change.
 pub fn text_out(text: &str) {
     write_out(|out| out.write_all(text.as_bytes()));
+}
+
+/// Writes what people read to stdout: on a terminal in its width.
+pub fn page_out(text: &str) {
+    text_out(&fold(text, fold::width_of_stdout()));
+}
+
+/// Tells people something on stderr: a line, or several, on a terminal in its width.
+pub fn say(text: &str) {
+    eprintln!("{}", fold(text, fold::width_of_stderr()));
 }
 
 /// Writes to stdout piece by piece; see [`text_out`].
@@ -112,7 +123,7 @@ pub fn asked(outcome: &Outcome) {
 pub fn ended(outcome: &Outcome) {
     let follow = outcome.operations.iter().filter(|o| o.dry_run.is_none() && o.phase.is_none());
     for name in follow.filter_map(|o| o.ops_request_name.as_ref()) {
-        eprintln!("Follow it: kubectl dbscale wait {name} -n {}", outcome.namespace);
+        say(&format!("Follow it: kubectl dbscale wait {name} -n {}", outcome.namespace));
     }
     if let Some(failure) = &outcome.failure {
         failed(&outcome.target(), failure);
@@ -128,7 +139,7 @@ pub fn warnings(outcome: &Outcome) {
 
 /// Tells a warning.
 pub fn warning(text: &str) {
-    eprintln!("{YELLOW}warning{YELLOW:#}: {text}");
+    say(&format!("{YELLOW}warning{YELLOW:#}: {text}"));
 }
 
 /// A failure in the machine's form.
@@ -252,25 +263,25 @@ pub fn failed(target: &str, failure: &Failure) {
     }
     if failure.findings.is_empty() {
         let target = if target.is_empty() { String::new() } else { format!("{target}: ") };
-        eprintln!("{RED}error{RED:#}: {target}{}", failure.message.replace('\n', "\n  "));
+        say(&format!("{RED}error{RED:#}: {target}{}", failure.message.replace('\n', "\n  ")));
         if !failure.remedy.is_empty() {
-            eprintln!("  {}.", capital(&failure.remedy));
+            say(&format!("  {}.", capital(&failure.remedy)));
         }
         return;
     }
     let count = failure.findings.len();
     let rules = if count == 1 { "1 rule".to_owned() } else { format!("{count} rules") };
     let target = if target.is_empty() { String::new() } else { format!("{target}: ") };
-    eprintln!("{RED}error{RED:#}: {target}refused by {rules}");
+    say(&format!("{RED}error{RED:#}: {target}refused by {rules}"));
     for finding in &failure.findings {
-        eprintln!("  {}   {}", finding.rule, finding.path);
-        eprintln!("    {}.", capital(&finding.message));
+        say(&format!("  {}   {}", finding.rule, finding.path));
+        say(&format!("    {}.", capital(&finding.message)));
         if !finding.remedy.is_empty() {
-            eprintln!("    {}.", capital(&finding.remedy));
+            say(&format!("    {}.", capital(&finding.remedy)));
         }
     }
     if let Some(finding) = failure.findings.first() {
-        eprintln!("More: kubectl dbscale explain {}", finding.rule);
+        say(&format!("More: kubectl dbscale explain {}", finding.rule));
     }
 }
 

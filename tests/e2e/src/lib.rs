@@ -5,6 +5,7 @@
 pub mod databases;
 pub mod line;
 pub mod policies;
+pub mod screen;
 pub mod webhook;
 
 use std::path::PathBuf;

@@ -1,13 +1,12 @@
 //! `wait`, and how operations are told while they are followed: off a terminal, on one, and where they end badly.
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests explain themselves, and unwrapping is how one fails")]
 
-use std::fs::File;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
 use dbscale_e2e::line::{Line, Quality};
+use dbscale_e2e::screen::Screen;
 use dbscale_e2e::{Answer, World, databases, without_times};
-use nix::pty::{Winsize, openpty};
 use serde_json::json;
 
 /// A database `db` whose requests do as the annotation says, with a request `ask` for more memory.
@@ -98,8 +97,12 @@ fn volumes_that_grow_without_an_operation_are_followed() {
         error: 2 of 3 volumes have grown to 40Gi when the time to wait was over\n  It goes on; wait longer with --timeout.\n";
     assert_eq!(told(&late), (7, wanted.to_owned()));
 
+    let mut follow = World::command(&["dbscale", "wait", "mg/db", "-o", "json", "-n", &world.namespace]);
+    let mut running = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0; 4];
+    running.stderr.as_mut().unwrap().read_exact(&mut first).unwrap(); // it has looked once
     world.must(&["annotate", "-n", &world.namespace, "mongodb", "db", "testbed.dbscale.dev/no-resize-"]);
-    let done = world.dbscale(&["wait", "mg/db", "-o", "json"]);
+    let done = Answer::of(&running.wait_with_output().unwrap());
     let value = done.json();
     assert_eq!((done.code, &value["phase"], &value["storage"]), (0, &json!("Successful"), &json!("40Gi")));
     assert_eq!(value["claims"], json!(["datadir-db-0", "datadir-db-1", "datadir-db-2"]));
@@ -154,14 +157,8 @@ fn what_is_not_there_is_told() {
 fn on_a_terminal_one_line_is_rewritten_and_an_interrupt_leaves_the_operation_running() {
     let world = asked("wait-pty", "slow", "10m");
     world.until("mongodbopsrequest/ask", ".status.phase", "Progressing");
-    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-    let pty = openpty(Some(&size), None).unwrap();
-    let mut running = World::command(&["dbscale", "wait", "ask", "-n", &world.namespace])
-        .env("TERM", "xterm")
-        .stderr(Stdio::from(pty.slave))
-        .spawn()
-        .unwrap();
-    let mut screen = Screen { terminal: pty.master.into(), bytes: Vec::new() };
+    let mut command = World::command(&["dbscale", "wait", "ask", "-n", &world.namespace]);
+    let (mut running, mut screen) = Screen::start(command.env("TERM", "xterm"), 80);
     screen.until("ask  VerticalScaling  Progressing  ░░░░░░░░░░  0 of 3 pods");
     let sent = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
     assert!(sent.success());
@@ -169,26 +166,4 @@ fn on_a_terminal_one_line_is_rewritten_and_an_interrupt_leaves_the_operation_run
     screen.until("interrupted: ask is still Progressing; it goes on in the cluster");
     assert_eq!(running.wait().unwrap().code(), Some(130));
     assert_eq!(world.value("mongodbopsrequest/ask", ".status.phase"), "Progressing");
-}
-
-/// What a program has written to a terminal.
-struct Screen {
-    terminal: File,
-    bytes: Vec<u8>,
-}
-
-impl Screen {
-    /// Reads on until a text is there.
-    fn until(&mut self, wanted: &str) {
-        let mut more = [0; 4096];
-        loop {
-            let text = String::from_utf8_lossy(&self.bytes);
-            if text.contains(wanted) {
-                return;
-            }
-            let count = self.terminal.read(&mut more).unwrap_or(0);
-            assert!(count > 0, "the program ended without '{wanted}': {text}");
-            self.bytes.extend(&more[..count]);
-        }
-    }
 }

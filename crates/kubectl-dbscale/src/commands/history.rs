@@ -61,7 +61,7 @@ pub async fn run(args: &HistoryArgs, global: &Global) -> Result<u8, Failure> {
     }
     let name = dossier.database().target();
     if let Some(lack) = dossier.record.lack() {
-        eprintln!("{name}: {lack}; this is what the OpsRequests tell that are still there.");
+        output::say(&format!("{name}: {lack}; this is what the OpsRequests tell that are still there."));
     }
     match args.output {
         Some(form @ (Output::Json | Output::Yaml)) => output::machine(form, &json_of(&dossier, &history)),
@@ -74,7 +74,7 @@ pub async fn run(args: &HistoryArgs, global: &Global) -> Result<u8, Failure> {
             let since = args.since.map_or("yet", |_| "within that time");
             eprintln!("No operation of {name} has ended {since}.");
         }
-        form => output::text_out(&text(&history, now, form == Some(Output::Wide))),
+        form => output::page_out(&text(&history, now, form == Some(Output::Wide))),
     }
     let dropped = dropped(&dossier);
     if dropped > 0 {

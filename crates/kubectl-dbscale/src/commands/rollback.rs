@@ -210,7 +210,7 @@ fn shown(dossier: &Dossier, past: &Past, plan: &Plan, args: &RollbackArgs, globa
             if let Some(note) = note(database, plan) {
                 data!("{note}");
             }
-            data!("Nothing has been changed. Do it: {}", again(database, args, global));
+            output::page_out(&format!("Nothing has been changed. Do it: {}\n", again(database, args, global)));
         }
     }
     0

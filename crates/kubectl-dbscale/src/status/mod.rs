@@ -75,7 +75,7 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
         let is_first = told.is_empty() && !all.is_empty();
         let news = told.compare(&survey, all);
         for word in &news.words {
-            eprintln!("{word}");
+            output::say(word);
         }
         for warning in &news.warnings {
             output::warning(warning);
@@ -135,7 +135,7 @@ impl Shown<'_> {
                     data!("{header}");
                 }
                 let blocks = blocks.iter().zip(changed).filter(|(_, changed)| **changed);
-                output::text_out(&blocks.map(|(block, _)| block.as_str()).collect::<String>());
+                output::page_out(&blocks.map(|(block, _)| block.as_str()).collect::<String>());
             }
         }
     }

@@ -92,7 +92,7 @@ pub async fn run(args: &DescribeArgs, global: &Global) -> Result<u8, Failure> {
     match global.output {
         Some(form @ (Output::Json | Output::Yaml)) => output::machine(form, &json_of(&description)),
         Some(Output::Name) => data!("{}.kubedb.com/{}", description.status.engine, description.status.name),
-        _ => output::text_out(&page::page(&description)),
+        _ => output::page_out(&page::page(&description)),
     }
     Ok(0)
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 use super::change;
 use crate::cli::{Global, Output};
 use crate::outcome::Failure;
-use crate::output::{self, GREEN, RED, YELLOW, data};
+use crate::output::{self, GREEN, RED, YELLOW};
 use crate::run::failure::{EXIT_ERROR, usage};
 use crate::status::survey::{self, Survey};
 use crate::target;
@@ -129,13 +129,10 @@ fn tell(checks: &[Check], global: &Global) {
             Verdict::Broken => ("broken", RED),
             Verdict::Unknown => ("unknown", Style::new()),
         };
-        data!(
-            "{:<11}  {style}{word:<7}{style:#}  {}",
-            check.area,
-            check.message.replace('\n', "\n                        ")
-        );
+        let message = check.message.replace('\n', "\n                        ");
+        output::page_out(&format!("{:<11}  {style}{word:<7}{style:#}  {message}\n", check.area));
         if !check.next.is_empty() {
-            data!("                      Next: {}", check.next);
+            output::page_out(&format!("                      Next: {}\n", check.next));
         }
     }
 }

@@ -62,7 +62,10 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
                             screen::objects(&plan);
                         }
                         if args.out.is_none() {
-                            data!("\nNothing has been changed.{}", again(database, &plan, args, global));
+                            output::page_out(&format!(
+                                "\nNothing has been changed.{}\n",
+                                again(database, &plan, args, global)
+                            ));
                         }
                     }
                     _ => {}
@@ -89,7 +92,7 @@ pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
         // A part of what was asked for is no plan to be carried out.
         let written = if worst == 0 { file.write(out) } else { Ok(()) };
         if matches!(global.output, None | Some(Output::Wide)) {
-            data!("\n{}", applied(out, worst == 0 && written.is_ok(), steps, global));
+            output::page_out(&format!("\n{}\n", applied(out, worst == 0 && written.is_ok(), steps, global)));
         }
         if let Err(failure) = written {
             output::failed("", &failure);

@@ -71,12 +71,12 @@ pub fn screen(database: &Database, subject: &Subject, plan: &Plan, size: Option<
         } else {
             write!(line, "{GREEN}{:<after$}{GREEN:#}  {YELLOW}{}{YELLOW:#}", r.after, r.note)
         };
-        data!("{line}");
+        output::page_out(&format!("{line}\n"));
     }
     data!("\nSteps");
     for (index, step) in plan.steps.iter().enumerate() {
         let (what, on, consequence) = consequence(database, subject, plan, step);
-        data!("  {}  {what:<17}  {on:<22}  {consequence}", index + 1);
+        output::page_out(&format!("  {}  {what:<17}  {on:<22}  {consequence}\n", index + 1));
     }
     let scales = |s: &&Step| matches!(s, Step::Request(r) if r.ops_type != VOLUME.ops_type);
     if plan.steps.iter().filter(scales).count() > 1 {
