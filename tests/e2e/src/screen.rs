@@ -1,10 +1,14 @@
 //! A terminal of a width, and what a program writes to it.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 
-use nix::pty::{Winsize, openpty};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{OpenptyResult, Winsize, openpty};
+
+use crate::{PATIENCE, World};
 
 /// What a program has written to a terminal.
 pub struct Screen {
@@ -19,12 +23,41 @@ impl Screen {
     /// Where there is none, or the program cannot be started.
     pub fn start(command: &mut Command, columns: u16) -> (Child, Self) {
         let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).expect("there is a terminal");
+        Self::on(command, openpty(Some(&size), None).expect("there is a terminal"))
+    }
+
+    fn on(command: &mut Command, pty: OpenptyResult) -> (Child, Self) {
         command.stdout(Stdio::from(pty.slave.try_clone().expect("it can be shared"))).stderr(Stdio::from(pty.slave));
         let running = command.spawn().expect("the program starts");
         // Its end of the terminal is to be its own, so that it ends with it.
-        command.stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         (running, Self { terminal: pty.master.into(), bytes: Vec::new() })
+    }
+
+    /// Starts a shell on a terminal of its own, which it reads from, too.
+    ///
+    /// # Panics
+    /// Where there is none, or it cannot be started.
+    pub fn of_shell(words: &[&str], environment: &[(&str, &str)]) -> (Child, Self) {
+        let kubectl = World::command(&[]);
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").args(words).env("TERM", "xterm").envs(environment.iter().copied());
+        for (key, value) in kubectl.get_envs().filter_map(|(key, value)| Some((key, value?))) {
+            command.env(key, value);
+        }
+        let size = Winsize { ws_row: 24, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&size), None).expect("there is a terminal");
+        command.stdin(Stdio::from(pty.slave.try_clone().expect("it can be shared")));
+        Self::on(&mut command, pty)
+    }
+
+    /// Types, once what was there before has been read.
+    ///
+    /// # Panics
+    /// Where the program no longer reads.
+    pub fn enter(&mut self, keys: &str) {
+        self.bytes.clear();
+        self.terminal.write_all(keys.as_bytes()).expect("the program reads");
     }
 
     /// Reads on until a text is there.
@@ -45,6 +78,9 @@ impl Screen {
     }
 
     fn read(&mut self) -> usize {
+        let mut ready = [PollFd::new(self.terminal.as_fd(), PollFlags::POLLIN)];
+        let patience = PollTimeout::try_from(PATIENCE).expect("it is short enough");
+        assert_eq!(poll(&mut ready, patience), Ok(1), "it is silent: {}", String::from_utf8_lossy(&self.bytes));
         let mut more = [0; 4096];
         // A terminal whose other end is closed answers with an error.
         let count = self.terminal.read(&mut more).unwrap_or(0);
