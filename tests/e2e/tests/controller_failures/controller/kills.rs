@@ -55,7 +55,8 @@ async fn a_leader_that_is_killed_at_any_moment_loses_nothing_and_does_nothing_tw
     // One rollback for each failure, and nothing deleted: no database has more than three.
     assert_eq!(plane.list("mongodbopsrequests").await.len(), count + rolled_back);
     let leaders = plane.log().matches("\"lease taken\"").count();
-    assert!(leaders > kills, "each leader that was killed had a successor, and there were {leaders}");
+    // The last one may have left nothing to do, and then nobody waits for its successor.
+    assert!(leaders >= kills, "each kill hits another leader, and there were {leaders}");
     assert_eq!(plane.log().matches("ops_request_deleted").count(), 0);
     println!("{count} databases, {} operations, {kills} kills, {leaders} leaders", count + rolled_back);
 }
