@@ -16,6 +16,7 @@ pub mod managed;
 pub mod ownership;
 pub mod plan;
 pub mod policy;
+pub mod preflight;
 pub mod progress;
 pub mod quantity;
 pub mod queue;

@@ -118,6 +118,17 @@ pub enum Step {
     Patch(Box<PatchStep>),
 }
 
+impl Step {
+    /// The step as the rules see it.
+    #[must_use]
+    pub fn change(&self) -> &Change {
+        match self {
+            Self::Request(step) => &step.change,
+            Self::Patch(step) => &step.change,
+        }
+    }
+}
+
 /// An OpsRequest to create.
 #[derive(Debug, Clone)]
 pub struct RequestStep {
@@ -280,11 +291,7 @@ fn judge(facts: &Facts, steps: &[Step]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut facts = Cow::Borrowed(facts);
     for step in steps {
-        let change = match step {
-            Step::Request(step) => &step.change,
-            Step::Patch(step) => &step.change,
-        };
-        for finding in rules::judge(&Case { change, facts: &facts }) {
+        for finding in rules::judge(&Case { change: step.change(), facts: &facts }) {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }

@@ -45,7 +45,7 @@ mod storage_no_shrink;
 mod storage_not_greater;
 mod storage_template_drift;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use component_unknown::unknown_component;
 pub use database_direct_edit::RULE as DIRECT_EDIT;
@@ -74,6 +74,7 @@ pub(crate) use storage_not_greater::RULE as STORAGE_NOT_GREATER;
 
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
+use crate::preflight;
 
 /// A rule and all that a person wants to know of it. `kubectl dbscale explain` prints it.
 #[derive(Debug)]
@@ -156,9 +157,9 @@ pub const RULES: &[&Rule] = &[
 /// database, or has to answer where the present cannot be read.
 pub const OF_WEBHOOK: &[&Rule] = &[&database_direct_edit::RULE, &lookup_failed::RULE];
 
-/// Every rule there is, in the order of `explain`.
+/// Every rule there is, in the order of `explain`; the checks of the surroundings are among them.
 pub fn all() -> impl Iterator<Item = &'static Rule> {
-    RULES.iter().chain(OF_WEBHOOK).copied()
+    RULES.iter().chain(OF_WEBHOOK).copied().chain(preflight::CHECKS.iter().map(|check| &check.rule))
 }
 
 /// The rule called `id`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{OF_WEBHOOK, Rule, all};
 use crate::finding::Severity;
+use crate::preflight::CHECKS;
 
 /// The whole page. `cargo xtask docs` writes it, and a test compares it with the file.
 #[must_use]
@@ -25,7 +26,8 @@ const HEAD: &str = "\
 Made from the rules' own words by `cargo xtask docs`; do not edit it here.
 
 The plugin runs these rules before it asks anything of a cluster, `kubectl dbscale lint` runs them on files, and the
-admission webhook on what anybody asks. All that is found is told at once. `kubectl dbscale explain RULE` prints one of
+admission webhook on what anybody asks. Those under `preflight/` are [checks of the surroundings](preflight.md), which the
+plugin alone makes. All that is found is told at once. `kubectl dbscale explain RULE` prints one of
 them. What KubeDB lets through and these rules do not is shown, one example each, in
 [what KubeDB admits](kubedb-admits.md); where they decide otherwise than KubeDB on purpose, in
 [differences](differences.md).
@@ -56,6 +58,7 @@ fn section(page: &mut String, rule: &Rule) {
         _ if OF_WEBHOOK.iter().any(|own| own.id == rule.id) => {
             "The webhook alone says it; whether it refuses or warns is a flag of the webhook.".to_owned()
         }
+        _ if is_check(rule) => checked(rule),
         Severity::Deny => format!("It refuses; the plugin then exits with {}.", rule.exit),
         Severity::Warn => "It warns, and refuses nothing.".to_owned(),
     };
@@ -68,6 +71,23 @@ fn section(page: &mut String, rule: &Rule) {
         row(page, &format!("{title}:\n\n```{}\n{example}\n```\n", language(example)));
     }
     row(page, &format!("- What to do: {}\n- Source: {}.", rule.fix, rule.source.trim_end_matches('.')));
+}
+
+fn is_check(rule: &Rule) -> bool {
+    CHECKS.iter().any(|check| check.rule.id == rule.id)
+}
+
+/// What a check of the surroundings does, and how somebody chooses otherwise.
+fn checked(rule: &Rule) -> String {
+    let name = rule.id.0.trim_start_matches("preflight/");
+    let (does, otherwise) = match rule.severity {
+        Severity::Deny => ("refuses", format!("`--force {name}` makes it a warning")),
+        Severity::Warn => ("warns", "`--preflight enforce` makes it refuse".to_owned()),
+    };
+    let exit = rule.exit;
+    format!(
+        "The plugin alone says it, which looks around before it asks. It {does}; {otherwise}. Where it refuses, the plugin exits with {exit}. See [preflight.md](preflight.md)."
+    )
 }
 
 /// What an example is written in: a command begins with the program, a sentence has no colon at a line's end or key.

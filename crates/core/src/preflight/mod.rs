@@ -1,0 +1,291 @@
+//! Checks of the surroundings: whether an operation that begins can also end.
+//!
+//! They are rules that see more: nodes, pods, quotas, limit ranges and budgets, as they were read just before. Nothing is
+//! looked up here; what is not in [`Around`] is not known, and is not judged.
+
+pub mod amounts;
+mod disruption_budget;
+mod expansion;
+mod limit_range;
+pub mod misfit;
+pub mod moves;
+mod node_fit;
+pub mod object;
+pub mod place;
+mod quorum;
+mod quota;
+pub mod selector;
+#[cfg(test)]
+mod testing;
+pub mod usage;
+
+use serde_json::Value;
+
+use crate::change::{Change, What};
+use crate::database::{ComponentView, Database};
+use crate::facts::Facts;
+use crate::finding::{Finding, RuleId, Severity};
+use crate::rules::Rule;
+use moves::{Move, Moved};
+use object::{Budget, Claim, LimitRange, Node, PersistentVolume, Pod, Quota};
+
+/// What is around a database. `None`: nobody looked, or it may not be read.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// The nodes.
+    pub nodes: Option<Vec<Node>>,
+    /// The pods: those of all namespaces with `all_pods`, else those of the database's.
+    pub pods: Option<Vec<Pod>>,
+    /// Whether `pods` are those of all namespaces.
+    pub all_pods: bool,
+    /// The quotas of the database's namespace.
+    pub quotas: Option<Vec<Quota>>,
+    /// The limit ranges of the database's namespace.
+    pub limit_ranges: Option<Vec<LimitRange>>,
+    /// The budgets of the database's namespace.
+    pub budgets: Option<Vec<Budget>>,
+    /// The claims of the database's namespace.
+    pub claims: Option<Vec<Claim>>,
+    /// The volumes of the cluster.
+    pub volumes: Option<Vec<PersistentVolume>>,
+    /// What makes new nodes where there is no room: `Karpenter (NodePool general)`.
+    pub autoscaler: Option<String>,
+}
+
+/// How the checks are taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What cannot pass refuses; what may pass warns.
+    #[default]
+    Auto,
+    /// All of them refuse, but for a database that is not Ready.
+    Enforce,
+    /// All of them warn.
+    Warn,
+    /// Nothing is checked.
+    Off,
+}
+
+/// How the checks are taken, and which of them refuse nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// For all of them.
+    pub mode: Mode,
+    /// The names of checks that only warn.
+    pub forced: Vec<String>,
+}
+
+/// The names of the checks, each with the rules that speak for it. A storage class that cannot grow, and a database that is
+/// not Ready, can be told without looking around: those are rules of every client.
+pub const NAMES: [(&str, &[RuleId]); 8] = [
+    ("quota", &[quota::CHECK.rule.id]),
+    ("limit-range", &[limit_range::CHECK.rule.id]),
+    ("class", &[RuleId("storage-class/missing"), RuleId("storage-class/not-expandable")]),
+    ("expansion", &[expansion::CHECK.rule.id]),
+    ("node-fit", &[node_fit::CHECK.rule.id]),
+    ("disruption-budget", &[disruption_budget::CHECK.rule.id]),
+    ("quorum", &[quorum::CHECK.rule.id]),
+    ("not-ready", &[RuleId("database/not-ready")]),
+];
+
+/// A check: what a person wants to know of it, and what it finds.
+#[derive(Debug)]
+pub struct Check {
+    /// Its name and words. Its own `check` sees too little, and finds nothing.
+    pub rule: Rule,
+    /// What it finds.
+    check: fn(&Situation) -> Vec<Finding>,
+}
+
+/// Every check that looks around, in the order of `explain` and of the findings.
+pub const CHECKS: &[&Check] = &[
+    &quota::CHECK,
+    &limit_range::CHECK,
+    &expansion::CHECK,
+    &node_fit::CHECK,
+    &disruption_budget::CHECK,
+    &quorum::CHECK,
+];
+
+/// A change with all that is known of its surroundings.
+#[derive(Debug)]
+pub struct Situation<'a> {
+    /// The database.
+    pub database: &'a Database,
+    /// What the rules know.
+    pub facts: &'a Facts,
+    /// The changes, in the order in which they are made.
+    pub changes: &'a [&'a Change],
+    /// What is around.
+    pub around: &'a Around,
+    /// What becomes of the pods.
+    pub moved: &'a [Moved],
+    /// Whether all of the checks refuse.
+    enforced: bool,
+}
+
+impl Situation<'_> {
+    /// The moves of all components, in order, each with its component.
+    pub fn moves(&self) -> impl Iterator<Item = (&Moved, &Move)> {
+        self.moved.iter().flat_map(|moved| moved.moves.iter().map(move |one| (moved, one)))
+    }
+
+    /// A finding of a check, as grave as it is, or as all of them are to be.
+    fn say(&self, check: &Check, path: &str, message: String) -> Finding {
+        let refuses = self.enforced || check.rule.severity == Severity::Deny;
+        if refuses { Finding::deny(check.rule.id, path, message) } else { Finding::warn(check.rule.id, path, message) }
+    }
+}
+
+/// What has to be known of the surroundings to judge a change.
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The pods of the namespace.
+    pub pods: bool,
+    /// Where pods find room: nodes, the pods of all namespaces, claims and volumes.
+    pub room: bool,
+    /// The budgets.
+    pub budgets: bool,
+    /// Quotas and limit ranges.
+    pub bounds: bool,
+}
+
+impl Needs {
+    /// What is needed for changes of a database.
+    #[must_use]
+    pub fn of(database: &Database, changes: &[&Change]) -> Self {
+        let mut needs = Self::default();
+        for change in changes {
+            let mode = change.request().map_or("", |request| request.mode.as_str());
+            for wish in &change.wishes {
+                let view = wish.view(database);
+                match &wish.what {
+                    What::Resources(_) => needs = needs.and(Self::restart()),
+                    What::Storage(_) if mode == "Offline" => needs = needs.and(Self::restart()),
+                    What::Storage(_) => needs.bounds = true,
+                    What::Replicas(n) => needs = needs.and(Self::number(*n, view.and_then(ComponentView::replicas))),
+                    What::Shards(n) => needs = needs.and(Self::number(*n, view.and_then(ComponentView::shards))),
+                }
+            }
+        }
+        needs
+    }
+
+    fn number(wanted: i64, now: Option<i64>) -> Self {
+        let more = now.is_none_or(|now| wanted > now);
+        Self { pods: true, room: more, budgets: false, bounds: more }
+    }
+
+    /// What is needed for a restart of its pods.
+    #[must_use]
+    pub fn restart() -> Self {
+        Self { pods: true, room: true, budgets: true, bounds: true }
+    }
+
+    /// What either needs.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            pods: self.pods || other.pods,
+            room: self.room || other.room,
+            budgets: self.budgets || other.budgets,
+            bounds: self.bounds || other.bounds,
+        }
+    }
+}
+
+/// What the checks say of changes that are made in this order. `object` is the database as it was read.
+#[must_use]
+pub fn judge(facts: &Facts, object: &Value, changes: &[&Change], around: &Around, choice: &Choice) -> Vec<Finding> {
+    let Some(database) = facts.database.here() else { return Vec::new() };
+    let moved = moves::moved(database, object, changes, around.pods.as_deref().unwrap_or_default());
+    found(database, facts, changes, around, &moved, choice)
+}
+
+/// What the checks would say of a restart of all pods of a database as it is. Nothing is asked for, so that all only warns.
+#[must_use]
+pub fn standing(facts: &Facts, object: &Value, around: &Around) -> Vec<Finding> {
+    let Some(database) = facts.database.here() else { return Vec::new() };
+    let moved = moves::restart(database, object, around.pods.as_deref().unwrap_or_default());
+    found(database, facts, &[], around, &moved, &Choice { mode: Mode::Warn, forced: Vec::new() })
+}
+
+fn found(
+    database: &Database,
+    facts: &Facts,
+    changes: &[&Change],
+    around: &Around,
+    moved: &[Moved],
+    choice: &Choice,
+) -> Vec<Finding> {
+    if choice.mode == Mode::Off {
+        return Vec::new();
+    }
+    let enforced = choice.mode == Mode::Enforce;
+    let situation = Situation { database, facts, changes, around, moved, enforced };
+    choice.weighed(CHECKS.iter().flat_map(|check| (check.check)(&situation)).collect())
+}
+
+impl Choice {
+    /// Findings as this choice takes them: what is forced only warns, and so do the rules that speak for a check. Those of
+    /// all other rules stay.
+    #[must_use]
+    pub fn weighed(&self, mut findings: Vec<Finding>) -> Vec<Finding> {
+        let of =
+            |finding: &Finding| NAMES.iter().find(|(_, rules)| rules.contains(&finding.rule)).map(|(name, _)| *name);
+        if self.mode == Mode::Off {
+            findings.retain(|finding| of(finding).is_none());
+        }
+        for finding in &mut findings {
+            let Some(name) = of(finding) else { continue };
+            if self.mode == Mode::Warn || self.forced.iter().any(|forced| forced == name) {
+                finding.severity = Severity::Warn;
+            }
+        }
+        findings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::rules;
+
+    #[test]
+    fn each_check_has_a_name_and_each_name_speaks_for_rules_that_exist() {
+        for check in CHECKS {
+            let name = check.rule.id.0.strip_prefix("preflight/").unwrap();
+            assert!(NAMES.iter().any(|(known, ids)| *known == name && ids.contains(&check.rule.id)), "{name}");
+            assert_eq!(check.rule.exit, rules::EXIT_PRECHECK);
+        }
+        for (name, ids) in NAMES {
+            assert!(ids.iter().all(|id| rules::find(id.0).is_some()), "{name}");
+        }
+    }
+
+    #[rstest]
+    #[case::automatic(Mode::Auto, &[], Some(Severity::Deny))]
+    #[case::enforced(Mode::Enforce, &[], Some(Severity::Deny))]
+    #[case::only_warned(Mode::Warn, &[], Some(Severity::Warn))]
+    #[case::forced(Mode::Auto, &["class"], Some(Severity::Warn))]
+    #[case::another_forced(Mode::Auto, &["quota"], Some(Severity::Deny))]
+    #[case::switched_off(Mode::Off, &[], None)]
+    fn a_class_that_cannot_grow(#[case] mode: Mode, #[case] forced: &[&str], #[case] said: Option<Severity>) {
+        let choice = Choice { mode, forced: forced.iter().map(|f| (*f).to_owned()).collect() };
+        let class = Finding::deny(RuleId("storage-class/not-expandable"), "", "");
+        let shrink = Finding::deny(RuleId("storage/no-shrink"), "", "");
+        let weighed = choice.weighed(vec![class.clone(), shrink.clone()]);
+        assert_eq!(weighed.iter().find(|f| f.rule == class.rule).map(|f| f.severity), said);
+        assert!(weighed.contains(&shrink), "no other rule is touched");
+    }
+
+    #[test]
+    fn a_database_that_is_not_ready_never_refuses() {
+        let waits = Finding::warn(RuleId("database/not-ready"), "", "");
+        let choice = Choice { mode: Mode::Enforce, forced: Vec::new() };
+        assert_eq!(choice.weighed(vec![waits.clone()]), [waits]);
+    }
+}
