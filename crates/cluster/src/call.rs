@@ -7,6 +7,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use http::{Method, Request};
 use kube::client::Body;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -39,8 +40,8 @@ pub struct Call {
 
 /// The last answer, and whether a try that failed, this one or an earlier one, may have acted all the same.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub value: Result<Value, ApiFailure>,
+pub(crate) struct Answer<T = Value> {
+    pub value: Result<T, ApiFailure>,
     pub maybe_acted: bool,
 }
 
@@ -141,11 +142,19 @@ impl Cluster {
     /// # Errors
     /// [`ApiFailure`]: the last one. Other 4xx are not tried again.
     pub async fn call(&self, call: &Call) -> Result<Value, ApiFailure> {
+        self.call_as(call).await
+    }
+
+    /// As [`Cluster::call`], and reads of the answer what `T` has a place for: of a large one the rest costs next to nothing.
+    ///
+    /// # Errors
+    /// As [`Cluster::call`].
+    pub async fn call_as<T: DeserializeOwned>(&self, call: &Call) -> Result<T, ApiFailure> {
         self.call_noting(call).await.value
     }
 
     /// As [`Cluster::call`], for calls that write: tells too whether a try got lost on the way.
-    pub(crate) async fn call_noting(&self, call: &Call) -> Answer {
+    pub(crate) async fn call_noting<T: DeserializeOwned>(&self, call: &Call) -> Answer<T> {
         // The time is counted up and never added to an instant: the server may ask for a pause that no clock can hold.
         let began = Instant::now();
         let left = || self.timeout.saturating_sub(began.elapsed());
@@ -173,7 +182,7 @@ impl Cluster {
         }
     }
 
-    async fn once(&self, call: &Call) -> Result<Value, Miss> {
+    async fn once<T: DeserializeOwned>(&self, call: &Call) -> Result<T, Miss> {
         let lost = |maybe_acted: bool, error: &dyn Error| {
             let message = format!("{} could not be reached: {}", self.server, chain(error));
             Miss { failure: ApiFailure::unreachable(&call.name(), message), maybe_acted }

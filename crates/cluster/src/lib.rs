@@ -1,6 +1,7 @@
 //! All of dbscale that talks to an API server: connecting, reading, and writing so that a repeated write does no harm.
 
 pub mod apply;
+pub mod around;
 pub mod cache;
 pub mod call;
 pub mod claim;

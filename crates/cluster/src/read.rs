@@ -8,7 +8,7 @@ use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
 
 /// How many objects one page of a list has.
-const PAGE: &str = "500";
+pub(crate) const PAGE: &str = "500";
 
 /// The path of an engine's databases: of one namespace, or of all.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn operations_path(engine: &Engine, namespace: Option<&str>) -> String {
     path(&format!("/apis/{OPS_GROUP}/{OPS_VERSION}"), namespace, &engine.ops_plural())
 }
 
-fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
+pub(crate) fn path(group: &str, namespace: Option<&str>, plural: &str) -> String {
     match namespace {
         Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
         None => format!("{group}/{plural}"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use dbscale_core::preflight;
+
 /// The longest duration that is read: a year. More is a slip, and would overflow a clock.
 const LONGEST: u64 = 365 * 24 * 3600;
 
@@ -19,6 +21,16 @@ pub fn count(text: &str) -> Result<i64, String> {
 /// What to write.
 pub fn at_least_one(text: &str) -> Result<usize, String> {
     text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "write a whole number of at least 1".to_owned())
+}
+
+/// Reads the name of a check of the surroundings, with `preflight/` before it or without.
+///
+/// # Errors
+/// The names.
+pub fn check(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("preflight/").unwrap_or(text);
+    let names = preflight::NAMES.map(|(name, _)| name);
+    names.contains(&name).then(|| name.to_owned()).ok_or_else(|| format!("the checks are {}", names.join(", ")))
 }
 
 /// Reads `90s`, `10m`, `1h30m`, or bare seconds.

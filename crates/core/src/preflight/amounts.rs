@@ -52,6 +52,11 @@ impl Amounts {
         self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
     }
 
+    /// Takes a resource out.
+    pub fn remove(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
     /// Adds to one amount.
     pub fn add_one(&mut self, name: &str, amount: Quantity) {
         self.set(name, plus(self.get(name), amount));

@@ -24,7 +24,8 @@ pub(super) const CHECK: Check = Check {
 
 fn check(situation: &Situation) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    let budgets = situation.around.budgets.as_deref().unwrap_or_default();
+    let budgets = situation.around.budgets.iter().flatten();
+    let budgets: Vec<&Budget> = budgets.filter(|budget| situation.is_near(&budget.metadata)).collect();
     for moved in situation.moved {
         let evicted: Vec<&Pod> = moved
             .moves
@@ -40,7 +41,7 @@ fn check(situation: &Situation) -> Vec<Finding> {
                 findings.push(finding);
             }
         }
-        findings.extend(evicted.iter().find_map(|pod| of_several(situation, moved, pod, budgets)));
+        findings.extend(evicted.iter().find_map(|pod| of_several(situation, moved, pod, &budgets)));
     }
     findings
 }
@@ -67,7 +68,7 @@ fn of_budget(situation: &Situation, moved: &Moved, evicted: &[&Pod], budget: &Bu
 }
 
 /// The API server evicts no pod that two budgets are about.
-fn of_several(situation: &Situation, moved: &Moved, pod: &Pod, budgets: &[Budget]) -> Option<Finding> {
+fn of_several(situation: &Situation, moved: &Moved, pod: &Pod, budgets: &[&Budget]) -> Option<Finding> {
     let its: Vec<&str> = budgets.iter().filter(|b| is_meant(b, pod)).map(|b| b.metadata.name.as_str()).collect();
     (its.len() > 1).then(|| {
         let message = format!(
@@ -94,7 +95,7 @@ mod tests {
     use super::CHECK;
 
     fn budget(selector: &Value, healthy: i64, desired: i64) -> Value {
-        json!({"metadata": {"name": "my-db"}, "spec": {"selector": selector}, "status": {"observedGeneration": 1,
+        json!({"metadata": {"name": "my-db", "namespace": "demo"}, "spec": {"selector": selector}, "status": {"observedGeneration": 1,
             "currentHealthy": healthy, "desiredHealthy": desired, "expectedPods": 3, "disruptionsAllowed": healthy - desired}})
     }
 

@@ -26,7 +26,8 @@ pub(super) const CHECK: Check = Check {
 
 fn check(situation: &Situation) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
-    let ranges: Vec<&LimitRange> = situation.around.limit_ranges.iter().flatten().collect();
+    let ranges = situation.around.limit_ranges.iter().flatten();
+    let ranges: Vec<&LimitRange> = ranges.filter(|range| situation.is_near(&range.metadata)).collect();
     if ranges.is_empty() {
         return findings;
     }

@@ -27,24 +27,24 @@ use crate::facts::Facts;
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::Rule;
 use moves::{Move, Moved};
-use object::{Budget, Claim, LimitRange, Node, PersistentVolume, Pod, Quota};
+use object::{Budget, Claim, LimitRange, Metadata, Node, PersistentVolume, Pod, Quota};
 
 /// What is around a database. `None`: nobody looked, or it may not be read.
 #[derive(Debug, Default)]
 pub struct Around {
     /// The nodes.
     pub nodes: Option<Vec<Node>>,
-    /// The pods: those of all namespaces with `all_pods`, else those of the database's.
+    /// The pods that have not ended: those of all namespaces with `all_pods`, else those of the database's.
     pub pods: Option<Vec<Pod>>,
     /// Whether `pods` are those of all namespaces.
     pub all_pods: bool,
-    /// The quotas of the database's namespace.
+    /// Quotas, those of the database's namespace among them.
     pub quotas: Option<Vec<Quota>>,
-    /// The limit ranges of the database's namespace.
+    /// Limit ranges, likewise.
     pub limit_ranges: Option<Vec<LimitRange>>,
-    /// The budgets of the database's namespace.
+    /// Budgets, likewise.
     pub budgets: Option<Vec<Budget>>,
-    /// The claims of the database's namespace.
+    /// Claims, likewise.
     pub claims: Option<Vec<Claim>>,
     /// The volumes of the cluster.
     pub volumes: Option<Vec<PersistentVolume>>,
@@ -88,6 +88,9 @@ pub const NAMES: [(&str, &[RuleId]); 8] = [
     ("not-ready", &[RuleId("database/not-ready")]),
 ];
 
+/// The check that pods find a node.
+pub const NODE_FIT: RuleId = node_fit::CHECK.rule.id;
+
 /// A check: what a person wants to know of it, and what it finds.
 #[derive(Debug)]
 pub struct Check {
@@ -128,6 +131,11 @@ impl Situation<'_> {
     /// The moves of all components, in order, each with its component.
     pub fn moves(&self) -> impl Iterator<Item = (&Moved, &Move)> {
         self.moved.iter().flat_map(|moved| moved.moves.iter().map(move |one| (moved, one)))
+    }
+
+    /// Whether something is in the database's namespace.
+    fn is_near(&self, metadata: &Metadata) -> bool {
+        metadata.namespace == self.database.namespace
     }
 
     /// A finding of a check, as grave as it is, or as all of them are to be.

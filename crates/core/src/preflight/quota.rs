@@ -29,7 +29,7 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn check(situation: &Situation) -> Vec<Finding> {
-    let quotas = situation.around.quotas.iter().flatten();
+    let quotas = situation.around.quotas.iter().flatten().filter(|q| situation.is_near(&q.metadata));
     quotas.flat_map(|quota| judged(situation, quota)).collect()
 }
 
@@ -55,7 +55,7 @@ fn judged(situation: &Situation, quota: &Quota) -> Vec<Finding> {
 /// A quota, and what is used of it after each step.
 struct Ledger<'a> {
     quota: &'a Quota,
-    hard: &'a Amounts,
+    hard: Amounts,
     now: Amounts,
     used: Amounts,
     told: BTreeSet<String>,
@@ -64,9 +64,14 @@ struct Ledger<'a> {
 impl<'a> Ledger<'a> {
     /// `None` where nobody can tell what is used.
     fn of(situation: &Situation, quota: &'a Quota) -> Option<Self> {
-        let hard = &quota.spec.hard;
-        let seen = hard.iter().all(|(name, _)| quota.status.used.find(name).is_some());
-        let now = if seen { quota.status.used.clone() } else { computed(situation, quota)? };
+        let mut hard = quota.spec.hard.clone();
+        let now = if quota.is_new() {
+            // Pods that have ended were not read, and count here.
+            hard.remove("count/pods");
+            computed(situation, quota)?
+        } else {
+            quota.status.used.clone()
+        };
         Some(Self { quota, hard, used: now.clone(), now, told: BTreeSet::new() })
     }
 
@@ -79,7 +84,7 @@ impl<'a> Ledger<'a> {
         let was = one.before().map(|_| before.clone()).unwrap_or_default();
         let what = format!("pod {name} takes");
         if covers(self.quota, after) {
-            for (resource, container) in unsaid(self.hard, after) {
+            for (resource, container) in unsaid(&self.hard, after) {
                 if self.told.insert(format!("unsaid {resource}")) {
                     let quota = &self.quota.metadata.name;
                     let message = format!(
@@ -128,7 +133,7 @@ impl<'a> Ledger<'a> {
         anew: bool,
         findings: &mut Vec<Finding>,
     ) {
-        for (name, hard) in self.hard.iter() {
+        for (name, hard) in self.hard.clone().iter() {
             let (takes, took) = (after.get(name), before.get(name));
             let then = plus(self.used.get(name), takes);
             let asks = if anew { !takes.is_zero() } else { takes > took };
@@ -156,12 +161,14 @@ impl<'a> Ledger<'a> {
 /// they do not tell of counts as unused.
 fn computed(situation: &Situation, quota: &Quota) -> Option<Amounts> {
     let (pods, claims) = (situation.around.pods.as_ref()?, situation.around.claims.as_ref()?);
-    let namespace = &situation.database.namespace;
     let mut used = Amounts::default();
     pods.iter()
-        .filter(|pod| pod.metadata.namespace == *namespace && covers(quota, pod))
+        .filter(|pod| situation.is_near(&pod.metadata) && covers(quota, pod))
         .for_each(|pod| used.add(&usage::charged(pod)));
-    claims.iter().filter(|c| covers_claim(quota, c)).for_each(|claim| used.add(&claim_charge(claim)));
+    claims
+        .iter()
+        .filter(|c| situation.is_near(&c.metadata) && covers_claim(quota, c))
+        .for_each(|claim| used.add(&claim_charge(claim)));
     Some(used)
 }
 
@@ -248,7 +255,12 @@ fn new_claims(situation: &Situation, moved: &Moved) -> Vec<Claim> {
         .or_else(|| facts.templates.get(&moved.component).copied())
         .or_else(|| known.map(|c| c.requested));
     let claims = pattern.claims().map(|name| {
-        let like = situation.around.claims.iter().flatten().find(|c| c.metadata.name == name);
+        let like = situation
+            .around
+            .claims
+            .iter()
+            .flatten()
+            .find(|c| situation.is_near(&c.metadata) && c.metadata.name == name);
         let is_data = facts.claims.iter().any(|c| c.name == name);
         let mut claim = like.cloned().unwrap_or_default();
         claim.status.allocated_resources = Amounts::default();

@@ -102,7 +102,7 @@ fn of_scopes(#[case] scopes: Value, #[case] selector: Value, #[case] counts: boo
         pod["spec"]["priorityClassName"] = json!("gold");
     }
     scene.pods(&pods);
-    let quota = json!({"metadata": {"name": "q"}, "spec": {"hard": {"memory": "6Gi"}, "scopes": scopes,
+    let quota = json!({"metadata": {"name": "q", "namespace": "demo"}, "spec": {"hard": {"memory": "6Gi"}, "scopes": scopes,
         "scopeSelector": {"matchExpressions": selector}}, "status": {"used": {"memory": "6Gi"}}});
     scene.around.quotas = Some(vec![read(quota)]);
     assert_eq!(ids(&scene.memory("3Gi")).contains(&CHECK.rule.id.0), counts);

@@ -86,13 +86,12 @@ impl Scene {
     }
 
     pub fn quota(&mut self, hard: &Value, used: &Value) {
-        let quota =
-            json!({"metadata": {"name": "team-a"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}});
+        let quota = json!({"metadata": {"name": "team-a", "namespace": "demo"}, "spec": {"hard": hard}, "status": {"hard": hard, "used": used}});
         self.around.quotas.get_or_insert_default().push(read(quota));
     }
 
     pub fn limits(&mut self, limits: &Value) {
-        let range = json!({"metadata": {"name": "bounds"}, "spec": {"limits": [limits]}});
+        let range = json!({"metadata": {"name": "bounds", "namespace": "demo"}, "spec": {"limits": [limits]}});
         self.around.limit_ranges.get_or_insert_default().push(read(range));
     }
 

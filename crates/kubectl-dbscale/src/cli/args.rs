@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use dbscale_core::preflight::{Choice, Mode};
 use serde::{Deserialize, Serialize};
 
 use crate::values;
@@ -31,6 +32,8 @@ pub struct ChangeArgs {
     #[arg(long)]
     pub name: Option<String>,
     #[command(flatten)]
+    pub checks: CheckArgs,
+    #[command(flatten)]
     pub follow: FollowArgs,
     /// How many databases to change at a time
     #[arg(long, default_value_t = 16, value_name = "N", value_parser = values::at_least_one)]
@@ -38,6 +41,45 @@ pub struct ChangeArgs {
     /// Begin no more databases after so many failures
     #[arg(long, value_name = "N", value_parser = values::at_least_one)]
     pub max_failures: Option<usize>,
+}
+
+/// How the surroundings are checked.
+#[derive(Debug, Clone, Args)]
+pub struct CheckArgs {
+    /// Checks of the surroundings: refuse what cannot pass (auto), refuse all, warn of all, or make none
+    #[arg(long, value_enum, default_value = "auto", value_name = "auto|enforce|warn|off", hide_possible_values = true)]
+    pub preflight: Preflight,
+    /// Go on though this check says no: quota, limit-range, class, expansion, node-fit …; may be repeated
+    #[arg(long, value_name = "CHECK", value_parser = values::check)]
+    pub force: Vec<String>,
+}
+
+impl CheckArgs {
+    /// What they say.
+    #[must_use]
+    pub fn choice(&self) -> Choice {
+        let mode = match self.preflight {
+            Preflight::Auto => Mode::Auto,
+            Preflight::Enforce => Mode::Enforce,
+            Preflight::Warn => Mode::Warn,
+            Preflight::Off => Mode::Off,
+        };
+        Choice { mode, forced: self.force.clone() }
+    }
+}
+
+/// How the surroundings are checked: [`Mode`], as the command line has it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Preflight {
+    /// What cannot pass refuses.
+    #[default]
+    Auto,
+    /// All of them refuse.
+    Enforce,
+    /// All of them warn.
+    Warn,
+    /// None is made.
+    Off,
 }
 
 /// Whether operations are followed.

@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use dbscale_core::plan::{Intent, Plan, Stamp};
+use dbscale_core::preflight::{Choice, Mode};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 
 use super::change;
 use super::plan::file::{Part, PlanFile};
-use crate::cli::args::FollowArgs;
+use crate::cli::args::{CheckArgs, FollowArgs};
 use crate::cli::{DryRun, Global};
 use crate::outcome::Failure;
 use crate::run::failure::{self, EXIT_ERROR, usage};
-use crate::run::{self, Subject};
+use crate::run::{self, Job, Subject};
 use crate::target::{self, Target};
 
 /// How many databases are looked at at a time.
@@ -25,6 +26,8 @@ pub struct ApplyArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
     #[command(flatten)]
+    pub checks: CheckArgs,
+    #[command(flatten)]
     pub follow: FollowArgs,
 }
 
@@ -35,13 +38,16 @@ pub struct ApplyArgs {
 pub async fn run(args: &ApplyArgs, global: &Global) -> Result<u8, Failure> {
     let file = PlanFile::read(&args.file)?;
     let mut job = change::plain_job(Intent::default(), &args.follow, global);
+    job.preflight = args.checks.choice();
     job.parallel = PARALLEL;
     file.fill(&mut job)?;
     let cluster = change::cluster(global).await?;
+    // What is around them is read once for all, below.
+    let unchecked = Job { preflight: Choice { mode: Mode::Off, ..Choice::default() }, ..job.clone() };
     let look = |part: &Part| {
         let (engine, namespace) = (target::engine_of(&part.engine), part.namespace.clone());
         let name = Some(part.name.clone());
-        let (cluster, job) = (&cluster, &job);
+        let (cluster, job) = (&cluster, &unchecked);
         async move {
             let target = Target { engine: engine.map_err(usage)?, name };
             run::look(cluster, job, &[target], Some(&namespace), None).await
@@ -49,7 +55,8 @@ pub async fn run(args: &ApplyArgs, global: &Global) -> Result<u8, Failure> {
     };
     let looks = stream::iter(file.databases.iter().map(look)).buffered(PARALLEL).try_collect::<Vec<_>>();
     let (looked, user) = futures::join!(looks, run::who(&cluster, &job));
-    let subjects: Vec<Subject> = looked?.into_iter().flatten().collect();
+    let mut subjects: Vec<Subject> = looked?.into_iter().flatten().collect();
+    run::around::read(&cluster, &job, &mut subjects).await;
     let mut plans: Vec<(Plan, Stamp)> = Vec::new();
     let mut stale: Vec<String> = Vec::new();
     for (part, subject) in file.databases.iter().zip(&subjects) {

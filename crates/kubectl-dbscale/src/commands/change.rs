@@ -7,6 +7,7 @@ use std::time::Duration;
 use dbscale_cluster::Cluster;
 use dbscale_cluster::connect::{Connect, connect};
 use dbscale_core::plan::{Intent, StorageVia};
+use dbscale_core::preflight::Choice;
 use dbscale_core::quantity::Quantity;
 use dbscale_core::rules;
 use serde_json::json;
@@ -120,7 +121,8 @@ fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted,
     intent.timeout.clone_from(&args.timeout);
     intent.max_retries = args.max_retries;
     let (parallel, max_failures, name) = (args.parallel, args.max_failures, args.name.clone());
-    let job = Job { parallel, max_failures, name, ..plain_job(intent, &args.follow, global) };
+    let preflight = args.checks.choice();
+    let job = Job { preflight, parallel, max_failures, name, ..plain_job(intent, &args.follow, global) };
     Ok(Wanted { job, targets })
 }
 
@@ -129,6 +131,7 @@ fn job(mut intent: Intent, args: &ChangeArgs, global: &Global) -> Result<Wanted,
 pub fn plain_job(intent: Intent, follow: &FollowArgs, global: &Global) -> Job {
     Job {
         intent,
+        preflight: Choice::default(),
         dry_run: global.dry_run,
         combined: Combined::Auto,
         ordered: false,

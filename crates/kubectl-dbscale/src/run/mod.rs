@@ -1,5 +1,6 @@
 //! Runs a change: what is there, the plan, the writes, and the end of the operations.
 
+pub mod around;
 pub mod dossier;
 pub(crate) mod execute;
 pub mod failure;
@@ -14,6 +15,7 @@ mod stop;
 mod storage;
 pub mod wait;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dbscale_cluster::Cluster;
@@ -23,6 +25,7 @@ use dbscale_core::change::{HORIZONTAL, What};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, plan};
+use dbscale_core::preflight::{Around, Choice};
 use futures::stream::{self, StreamExt as _};
 
 use crate::board::Board;
@@ -38,6 +41,8 @@ pub use stop::Stop;
 pub struct Job {
     /// What is wanted.
     pub intent: Intent,
+    /// How the surroundings are checked.
+    pub preflight: Choice,
     /// Whether anything is written.
     pub dry_run: DryRun,
     /// How a combined wish is asked for.
@@ -78,6 +83,8 @@ pub struct Subject {
     pub facts: Facts,
     /// Whether the claims in `facts` are all there are; not where they, or their workloads, could not be read.
     pub claims_known: bool,
+    /// What is around it, where its change needs that.
+    pub around: Option<Arc<Around>>,
     /// When it was read.
     pub read_at: Instant,
     /// Warnings from looking.
@@ -140,7 +147,10 @@ pub async fn who(cluster: &Cluster, job: &Job) -> Option<String> {
 /// What stands in the way, as the command will report it.
 pub fn plan_for(subject: &Subject, job: &Job, stamp: &Stamp) -> Result<Plan, Failure> {
     match &subject.facts.database {
-        Known::Here(_) => plan(&subject.facts, &job.intent, stamp).map_err(|error| failure::of_plan(&error)),
+        Known::Here(_) => {
+            let plan = plan(&subject.facts, &job.intent, stamp).map_err(|error| failure::of_plan(&error))?;
+            Ok(around::checked(subject, job, plan))
+        }
         Known::Missing | Known::Unknown => Err(failure::of_missing(subject)),
     }
 }

@@ -13,7 +13,7 @@ use futures::future::{join, try_join_all};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use super::{Job, Subject, failure};
+use super::{Job, Subject, around, failure};
 use crate::outcome::Failure;
 use crate::target::Target;
 
@@ -62,6 +62,7 @@ pub(super) async fn subjects(
             object: object.unwrap_or_default(),
             facts,
             claims_known: false,
+            around: None,
             read_at: Instant::now(),
             warnings: Vec::new(),
         });
@@ -69,6 +70,7 @@ pub(super) async fn subjects(
     if job.intent.storage.is_some() || job.intent.replicas.is_some() || job.intent.shards.is_some() {
         surroundings(cluster, job.intent.storage.is_some(), job.parallel, &mut subjects).await;
     }
+    around::read(cluster, job, &mut subjects).await;
     Ok(subjects)
 }
 

@@ -52,7 +52,7 @@ pub(super) async fn patch(
     if !step.reverts && !live {
         rights(cluster, subject, step).await?;
     }
-    still_idle(cluster, subject, step).await?;
+    still_idle(cluster, job, subject, step).await?;
     let version = subject.database().map(|d| d.version.clone()).unwrap_or_default();
     let path = format!("{}/{}", databases_path(subject.engine, &version, Some(&subject.namespace)), subject.name);
     if let Err(refused) = cluster.patch_guarded(&path, &step.patch, &stamp.request_id, &job.write()).await {
@@ -157,13 +157,13 @@ async fn rights(cluster: &Cluster, subject: &Subject, step: &PatchStep) -> Resul
 }
 
 /// Looks at the operations again where the first look is a while ago: no patch is made beside an active one.
-async fn still_idle(cluster: &Cluster, subject: &Subject, step: &PatchStep) -> Result<(), Failure> {
+async fn still_idle(cluster: &Cluster, job: &Job, subject: &Subject, step: &PatchStep) -> Result<(), Failure> {
     if subject.read_at.elapsed() < FRESH {
         return Ok(());
     }
     let operations = present::operations_of(cluster, subject).await?;
     let facts = Facts { operations, ..subject.facts.clone() };
-    let findings = rules::judge(&Case { change: &step.change, facts: &facts });
+    let findings = job.preflight.weighed(rules::judge(&Case { change: &step.change, facts: &facts }));
     if findings.iter().any(dbscale_core::finding::Finding::refuses) {
         return Err(failure::of_findings(findings));
     }

@@ -17,6 +17,14 @@ pub struct Quota {
     pub status: QuotaStatus,
 }
 
+impl Quota {
+    /// Whether nobody has counted yet what is used of it.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.spec.hard.iter().any(|(name, _)| self.status.used.find(name).is_none())
+    }
+}
+
 /// `spec` of a quota.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

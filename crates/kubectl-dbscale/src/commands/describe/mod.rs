@@ -17,6 +17,7 @@ use super::reference::read_sizes;
 use crate::cli::{Global, Output};
 use crate::outcome::Failure;
 use crate::output::{self, data};
+use crate::run::around;
 use crate::run::dossier::{self, Dossier};
 use crate::run::failure::usage;
 use crate::status::view::Status;
@@ -43,6 +44,8 @@ struct Description {
     history: Vec<Past>,
     drift: Vec<Drift>,
     findings: Vec<Finding>,
+    /// What the checks of the surroundings say of a restart now.
+    restart: Vec<Finding>,
     /// The newest first.
     events: Vec<Event>,
 }
@@ -77,6 +80,8 @@ pub async fn run(args: &DescribeArgs, global: &Global) -> Result<u8, Failure> {
         dossier.subject.warnings.push(format!("events could not be read: {}", failure.message));
         Vec::new()
     });
+    let (restart, lacking) = around::of_one(&cluster, &dossier.subject).await;
+    dossier.subject.warnings.extend(lacking);
     for warning in dossier.subject.warnings.drain(..) {
         output::warning(&warning);
     }
@@ -86,6 +91,7 @@ pub async fn run(args: &DescribeArgs, global: &Global) -> Result<u8, Failure> {
         history: dossier.history(),
         drift: drift(database, facts, dossier.pods.as_deref()),
         findings: rules::judge(&Case { change: &Change::of_create(database), facts }),
+        restart,
         events,
         dossier,
     };
@@ -107,6 +113,7 @@ fn json_of(description: &Description) -> Value {
     value["history"] = json!(description.history);
     value["drift"] = json!(description.drift);
     value["findings"] = json!(description.findings);
+    value["restart"] = json!(description.restart);
     value["events"] = json!(description.events);
     value
 }

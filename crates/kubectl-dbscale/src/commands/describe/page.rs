@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use dbscale_core::finding::Finding;
 use jiff::Timestamp;
 
 use super::Description;
@@ -36,7 +37,8 @@ pub(super) fn page(described: &Description) -> String {
     }
     section(&mut page, "History", told);
     section(&mut page, "Drift", described.drift.iter().map(|d| format!("{}: {}", d.component, d.message)).collect());
-    section(&mut page, "Findings", findings(described));
+    section(&mut page, "Findings", findings(&described.findings));
+    section(&mut page, "A restart now", findings(&described.restart));
     section(&mut page, "Events", events(described, now));
     page
 }
@@ -89,8 +91,8 @@ fn components(described: &Description) -> String {
     output::table(&["NAME", "SIZE", "REPLICAS", "STORAGE", "VOLUMES", "CLASS"], &rows)
 }
 
-fn findings(described: &Description) -> Vec<String> {
-    let told = described.findings.iter().map(|finding| {
+fn findings(findings: &[Finding]) -> Vec<String> {
+    let told = findings.iter().map(|finding| {
         let style = if finding.refuses() { RED } else { YELLOW };
         let remedy = if finding.remedy.is_empty() { String::new() } else { format!("; {}", finding.remedy) };
         format!("{style}{}{style:#}  {}{remedy}", finding.rule, finding.message)

@@ -44,6 +44,7 @@ fn subject() -> Subject {
         name,
         object,
         facts,
+        around: None,
         claims_known: true,
         read_at: std::time::Instant::now(),
         warnings: Vec::new(),
