@@ -14,13 +14,13 @@ use crate::playground;
 use crate::process::this_program;
 
 /// How often each command is timed; the two of a pair take turns.
-const ROUNDS: usize = 21;
+pub const ROUNDS: usize = 21;
 /// How many databases one command changes.
 const MANY: usize = 1000;
 
-struct Bench {
-    dir: PathBuf,
-    plugin: PathBuf,
+pub struct Bench {
+    pub dir: PathBuf,
+    pub plugin: PathBuf,
     kubectl: PathBuf,
 }
 
@@ -42,7 +42,7 @@ pub fn status() -> Result<()> {
 }
 
 /// Does it with release builds of the plugin and of kubectl, on a control plane without the simulator.
-fn with_playground(work: impl FnOnce(&Bench) -> Result<()>) -> Result<()> {
+pub fn with_playground(work: impl FnOnce(&Bench) -> Result<()>) -> Result<()> {
     let root = assets::workspace();
     run(Command::new(env!("CARGO")).current_dir(&root).args(["build", "--release", "--package", "kubectl-dbscale"]))?;
     let kubectl = root.join("target/controlplane/kubectl");
@@ -135,7 +135,7 @@ impl Bench {
         Ok(())
     }
 
-    fn databases(&self, group: &str, count: usize) -> Result<()> {
+    pub fn databases(&self, group: &str, count: usize) -> Result<()> {
         let resources = json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}});
         let item = |index: usize| {
             json!({
@@ -164,7 +164,7 @@ impl Bench {
     }
 
     /// Runs a command in a process of its own, whose only child it is, so that its peak memory can be told.
-    fn measured(&self, command: &[&str]) -> Result<Cost> {
+    pub fn measured(&self, command: &[&str]) -> Result<Cost> {
         measured(command, |measure| {
             self.environment(measure);
         })

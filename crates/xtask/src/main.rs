@@ -3,6 +3,7 @@
 mod bench;
 mod bench_controller;
 mod bench_lint;
+mod bench_preflight;
 mod bench_webhook;
 mod chart;
 mod demo;
@@ -70,19 +71,19 @@ enum Task {
     Dist(dist::Options),
     /// Measure: `plugin` and `status` compare kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
     /// the webhook with a server that does nothing, and with controller-runtime; `controller` follows operations among many
-    /// databases
+    /// databases; `preflight` checks the surroundings of one among 1,000 nodes and 10,000 pods
     Bench {
         /// What to measure
-        #[arg(value_parser = ["plugin", "status", "lint", "webhook", "controller"])]
+        #[arg(value_parser = ["plugin", "status", "lint", "webhook", "controller", "preflight"])]
         what: String,
         /// With how many databases the controller is measured, one after the other
         #[arg(long, value_delimiter = ',', default_values_t = [1_000, 10_000])]
         databases: Vec<usize>,
     },
-    /// Run the long forms of the tests under load and in trouble: `webhook`, `controller`
+    /// Run the long forms of the tests under load and in trouble: `webhook`, `controller`, and of made-up cases: `preflight`
     Soak {
         /// What to try
-        #[arg(value_parser = ["webhook", "controller"])]
+        #[arg(value_parser = ["webhook", "controller", "preflight"])]
         what: String,
     },
     /// Runs one command and prints its time and peak memory
@@ -123,10 +124,12 @@ fn run() -> Result<()> {
         Task::Dist(options) => dist::run(&options),
         Task::Bench { what, .. } if what == "lint" => bench_lint::run(),
         Task::Bench { what, .. } if what == "status" => bench::status(),
+        Task::Bench { what, .. } if what == "preflight" => bench_preflight::run(),
         Task::Bench { what, .. } if what == "webhook" => bench_webhook::run(),
         Task::Bench { what, databases } if what == "controller" => bench_controller::run(&databases),
         Task::Bench { .. } => bench::plugin(),
         Task::Soak { what } if what == "controller" => soak::controller(),
+        Task::Soak { what } if what == "preflight" => soak::preflight(),
         Task::Soak { .. } => soak::webhook(),
         Task::Measure { command } => bench::measure(&command),
         Task::Serve { dir, without } => playground::serve(&dir, &without),

@@ -32,6 +32,11 @@ pub fn controller() -> Result<()> {
     run(&["simulator", "webhook", "controller"], &["controller_failures"], &set)
 }
 
+/// The checks of the surroundings: 300 made-up cases each against the real scheduler and the real admission.
+pub fn preflight() -> Result<()> {
+    run(&["controller"], &["preflight"], &[("DBSCALE_CASES", "300")])
+}
+
 /// Runs tests one after the other, on a playground without some of its parts.
 fn run(without: &[&str], tests: &[&str], set: &[(&str, &str)]) -> Result<()> {
     let dir = assets::workspace().join("target/soak");

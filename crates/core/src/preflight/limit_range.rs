@@ -1,7 +1,7 @@
 //! `preflight/limit-range`: new pods and larger claims must be within the namespace's limit ranges.
 
 use super::amounts::Amounts;
-use super::moves::Move;
+use super::moves::{Move, Moved};
 use super::object::{Container, Limit, LimitRange, Pod};
 use super::{Check, Situation, quota, usage};
 use crate::finding::{Finding, RuleId, Severity};
@@ -45,18 +45,11 @@ fn check(situation: &Situation) -> Vec<Finding> {
         }
     };
     for (moved, one) in situation.moves() {
-        let Some(after) = one.after() else { continue };
-        let mut pod = after.clone();
-        // Defaults are given to pods that are made; a resize is judged as it is.
-        if !matches!(one, Move::Resizes { .. }) {
-            for range in &ranges {
-                give_defaults(&mut pod, range);
-            }
-        }
+        let Some(pod) = one.after() else { continue };
         let subject = format!("pod {}", pod.metadata.name);
         for range in &ranges {
             for limit in &range.spec.limits {
-                for problem in of_pod(limit, &pod) {
+                for problem in of_pod(limit, pod) {
                     tell(&moved.path, range, limit, &subject, problem);
                 }
             }
@@ -82,13 +75,18 @@ fn told(limit: &Limit) -> String {
     parts.map(|(word, amounts)| format!("{word} {amounts}")).collect::<Vec<_>>().join("; ")
 }
 
-/// What a container gets that does not say.
-fn give_defaults(pod: &mut Pod, range: &LimitRange) {
-    for limit in range.spec.limits.iter().filter(|limit| limit.kind == "Container") {
-        for container in pod.spec.containers.iter_mut().chain(&mut pod.spec.init_containers) {
-            let resources = &mut container.resources;
-            fill(&mut resources.limits, &limit.default);
-            fill(&mut resources.requests, &limit.default_request);
+/// Gives the containers of pods that will be made what they do not say, as the API server does before it judges them. A
+/// resize is judged as it is.
+pub(super) fn give_defaults(moved: &mut [Moved], ranges: &[LimitRange], namespace: &str) {
+    let near = ranges.iter().filter(|range| range.metadata.namespace == namespace);
+    let limits: Vec<&Limit> = near.flat_map(|r| &r.spec.limits).filter(|limit| limit.kind == "Container").collect();
+    for one in moved.iter_mut().flat_map(|moved| &mut moved.moves) {
+        let (Move::Comes { after } | Move::Restarts { after, .. }) = one else { continue };
+        for container in after.spec.containers.iter_mut().chain(&mut after.spec.init_containers) {
+            for limit in &limits {
+                fill(&mut container.resources.limits, &limit.default);
+                fill(&mut container.resources.requests, &limit.default_request);
+            }
         }
     }
 }

@@ -207,16 +207,16 @@ impl Needs {
 #[must_use]
 pub fn judge(facts: &Facts, object: &Value, changes: &[&Change], around: &Around, choice: &Choice) -> Vec<Finding> {
     let Some(database) = facts.database.here() else { return Vec::new() };
-    let moved = moves::moved(database, object, changes, around.pods.as_deref().unwrap_or_default());
-    found(database, facts, changes, around, &moved, choice)
+    let mut moved = moves::moved(database, object, changes, around.pods.as_deref().unwrap_or_default());
+    found(database, facts, changes, around, &mut moved, choice)
 }
 
 /// What the checks would say of a restart of all pods of a database as it is. Nothing is asked for, so that all only warns.
 #[must_use]
 pub fn standing(facts: &Facts, object: &Value, around: &Around) -> Vec<Finding> {
     let Some(database) = facts.database.here() else { return Vec::new() };
-    let moved = moves::restart(database, object, around.pods.as_deref().unwrap_or_default());
-    found(database, facts, &[], around, &moved, &Choice { mode: Mode::Warn, forced: Vec::new() })
+    let mut moved = moves::restart(database, object, around.pods.as_deref().unwrap_or_default());
+    found(database, facts, &[], around, &mut moved, &Choice { mode: Mode::Warn, forced: Vec::new() })
 }
 
 fn found(
@@ -224,13 +224,14 @@ fn found(
     facts: &Facts,
     changes: &[&Change],
     around: &Around,
-    moved: &[Moved],
+    moved: &mut [Moved],
     choice: &Choice,
 ) -> Vec<Finding> {
     if choice.mode == Mode::Off {
         return Vec::new();
     }
     let enforced = choice.mode == Mode::Enforce;
+    limit_range::give_defaults(moved, around.limit_ranges.as_deref().unwrap_or_default(), &database.namespace);
     let situation = Situation { database, facts, changes, around, moved, enforced };
     choice.weighed(CHECKS.iter().flat_map(|check| (check.check)(&situation)).collect())
 }

@@ -136,6 +136,9 @@ fn a_container_that_does_not_say_what_the_quota_asks_for() {
     scene.pods(&pods);
     scene.quota(&json!({"limits.cpu": "99"}), &json!({"limits.cpu": "6"}));
     let found = scene.replicas(5);
+    let mut with_default = scene;
+    with_default.limits(&json!({"type": "Container", "default": {"cpu": "1"}}));
+    assert_eq!(told(&with_default.replicas(5)), None, "what a limit range gives counts");
     assert_eq!(
         told(&found).unwrap(),
         "quota team-a asks every container for limits.cpu, and container sidecar of pod my-db-3 has none"

@@ -110,7 +110,9 @@ fn prepare(world: &World) {
 fn each_rule_has_its_row_and_each_row_says_something_of_each_door() {
     let table = table();
     let named: Vec<&str> = table.iter().map(|row| row["rule"].as_str().unwrap()).collect();
-    assert_eq!(named, rules::all().map(|rule| rule.id.0).collect::<Vec<_>>());
+    // The checks of the surroundings have one door, and tests of their own (preflight).
+    let here = rules::all().map(|rule| rule.id.0).filter(|id| !id.starts_with("preflight/"));
+    assert_eq!(named, here.collect::<Vec<_>>());
     for row in &table {
         for door in DOORS {
             let (tried, silent) = (row.get(door), row["silent"][door].as_str());

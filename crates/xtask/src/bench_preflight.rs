@@ -1,0 +1,132 @@
+//! `bench preflight`: what the checks of the surroundings add to one change, among many nodes and pods.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use dbscale_core::catalog::Catalog;
+use dbscale_core::database::Database;
+use dbscale_core::facts::{Facts, Known};
+use dbscale_core::plan::{Intent, Stamp, Step, plan};
+use dbscale_core::preflight::object::{Node, Pod};
+use dbscale_core::preflight::{Around, Choice, judge};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use kube::Client;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::bench::{self, Bench, ROUNDS, median};
+
+/// Nodes.
+const NODES: usize = 1_000;
+/// Pods, ten a node.
+const PODS: usize = 10_000;
+/// How many are made at a time.
+const HANDS: usize = 32;
+
+/// Measures and prints a table in Markdown.
+pub fn run() -> Result<()> {
+    bench::with_playground(|bench| tokio::runtime::Runtime::new()?.block_on(measure(bench)))
+}
+
+async fn measure(bench: &Bench) -> Result<()> {
+    let file = Kubeconfig::read_from(bench.dir.join("kubeconfig"))?;
+    let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    let client = Client::try_from(config)?;
+    bench.databases("one", 1)?;
+    fill(&client, "/api/v1/nodes", NODES, &node).await?;
+    fill(&client, "/api/v1/namespaces/default/pods", PODS, &pod).await?;
+    let plugin = bench.plugin.display().to_string();
+    let command = [plugin.as_str(), "vertical", "mongodb/one-0", "--memory", "4Gi", "--dry-run=client"];
+    let (mut with, mut without) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        with.push(bench.measured(&command)?);
+        without.push(bench.measured(&[&command[..], &["--preflight", "off"]].concat())?);
+    }
+    let (with, without) = (median(&with), median(&without));
+    let (read, judged) = parts(&client).await?;
+    println!("| {NODES} nodes, {PODS} pods | |\n|---|---|");
+    println!("| one vertical scaling without the checks | {:.1} ms, {:.1} MiB |", without.ms, without.mib);
+    println!("| with them | {:.1} ms, {:.1} MiB |", with.ms, with.mib);
+    println!("| they add | {:.1} ms |", with.ms - without.ms);
+    println!("| of that: to read the answers, once they are here | {read:.1} ms |");
+    println!("| and to judge | {judged:.1} ms |");
+    Ok(())
+}
+
+/// How long it takes to make values of the lists of nodes and pods, and to judge with them: medians, in milliseconds.
+async fn parts(client: &Client) -> Result<(f64, f64)> {
+    #[derive(Deserialize)]
+    struct List<T> {
+        items: Vec<T>,
+    }
+    let text =
+        async |path: &str| client.request_text(http::Request::get(path).body(Vec::new())?).await.context("no list");
+    let (nodes, pods) = (text("/api/v1/nodes").await?, text("/api/v1/pods").await?);
+    let engine = Catalog::builtin().find("mongodb").map_err(|error| anyhow::anyhow!("{error}"))?;
+    let object: Value = serde_json::from_str(&text("/apis/kubedb.com/v1/namespaces/default/mongodbs/one-0").await?)?;
+    let facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
+    let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };
+    let intent = Intent { memory: "4Gi".parse().ok(), ..Intent::default() };
+    let plan = plan(&facts, &intent, &stamp).map_err(|error| anyhow::anyhow!("{error:?}"))?;
+    let changes: Vec<_> = plan.steps.iter().map(Step::change).collect();
+    let (mut reads, mut judges) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let began = Instant::now();
+        let nodes: List<Node> = serde_json::from_str(&nodes)?;
+        let pods: List<Pod> = serde_json::from_str(&pods)?;
+        reads.push(began.elapsed().as_secs_f64() * 1000.0);
+        let around = Around { nodes: Some(nodes.items), pods: Some(pods.items), all_pods: true, ..Around::default() };
+        let began = Instant::now();
+        let found = judge(&facts, &object, &changes, &around, &Choice::default());
+        judges.push(began.elapsed().as_secs_f64() * 1000.0);
+        anyhow::ensure!(found.is_empty(), "{found:?}");
+    }
+    let middle = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or_default()
+    };
+    Ok((middle(reads), middle(judges)))
+}
+
+async fn fill(client: &Client, path: &str, count: usize, object: &dyn Fn(usize) -> Value) -> Result<()> {
+    stream::iter((0..count).map(object))
+        .map(|object| async move {
+            let body = object.to_string().into_bytes();
+            let request = http::Request::post(path).header("content-type", "application/json").body(body)?;
+            client
+                .request_text(request)
+                .await
+                .with_context(|| format!("could not create {}", object["metadata"]["name"]))
+        })
+        .buffer_unordered(HANDS)
+        .try_for_each(|_| std::future::ready(Ok(())))
+        .await
+}
+
+fn node(index: usize) -> Value {
+    let name = format!("bench-{index}");
+    let room = json!({"cpu": "16", "memory": "64Gi", "pods": "110", "ephemeral-storage": "100Gi"});
+    // A kubelet names fifty images.
+    let images: Vec<Value> = (0..50)
+        .map(
+            |n| json!({"names": [format!("registry.example/team/image-{n}@sha256:{n:064}")], "sizeBytes": 100_000_000}),
+        )
+        .collect();
+    json!({"metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "zone": (index % 3).to_string()}},
+        "status": {"capacity": room, "allocatable": room, "images": images, "conditions": [{"type": "Ready", "status": "True"}]}})
+}
+
+/// A pod of two containers; the first three are the database's.
+fn pod(index: usize) -> Value {
+    let (name, owner) = if index < 3 { (format!("one-0-{index}"), "one-0") } else { (format!("pod-{index}"), "web") };
+    let env: Vec<Value> =
+        (0..20).map(|n| json!({"name": format!("VARIABLE_{n}"), "value": "a value of some length"})).collect();
+    let container = |name: &str| {
+        let resources = json!({"requests": {"cpu": "500m", "memory": "2Gi"}, "limits": {"cpu": "1", "memory": "2Gi"}});
+        json!({"name": name, "image": "registry.example/team/image:1.0", "env": env, "resources": resources})
+    };
+    json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/instance": owner, "app.kubernetes.io/name": "mongodbs.kubedb.com"},
+            "ownerReferences": [{"apiVersion": "apps.k8s.appscode.com/v1", "kind": "PetSet", "name": owner, "uid": "u", "controller": true}]},
+        "spec": {"nodeName": format!("bench-{}", index % NODES), "containers": [container("mongodb"), container("sidecar")]}})
+}
