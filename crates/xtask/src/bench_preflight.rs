@@ -63,7 +63,7 @@ async fn parts(client: &Client) -> Result<(f64, f64)> {
     let text =
         async |path: &str| client.request_text(http::Request::get(path).body(Vec::new())?).await.context("no list");
     let (nodes, pods) = (text("/api/v1/nodes").await?, text("/api/v1/pods").await?);
-    let engine = Catalog::builtin().find("mongodb").map_err(|error| anyhow::anyhow!("{error}"))?;
+    let engine = Catalog::builtin().find("mongodb").context("no such engine")?;
     let object: Value = serde_json::from_str(&text("/apis/kubedb.com/v1/namespaces/default/mongodbs/one-0").await?)?;
     let facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };

@@ -52,7 +52,7 @@ fn member(random: &mut Random, owner: &Value) -> Value {
 
 fn quota(random: &mut Random) -> Value {
     let mut hard = json!({});
-    for _ in 0..1 + random.below(3) {
+    for _ in 0..=random.below(3) {
         let (name, amounts): (&str, &[&str]) = match random.below(8) {
             0 => ("pods", &["1", "2", "3"]),
             1 => ("count/pods", &["1", "2", "3"]),

@@ -73,8 +73,8 @@ fn amount(random: &mut Random, of: &[&str]) -> String {
 
 fn node(random: &mut Random, case: &str, n: usize) -> Value {
     let name = format!("{case}-{n}");
-    let room = json!({"cpu": amount(random, &["2", "4", "8"]), "memory": amount(random, &["2Gi", "4Gi", "8Gi"]),
-        "pods": amount(random, &["3", "5", "20"]), "ephemeral-storage": amount(random, &["1Gi", "10Gi"])});
+    let room = json!({"cpu": amount(random, &["4", "8", "16"]), "memory": amount(random, &["4Gi", "8Gi", "16Gi"]),
+        "pods": amount(random, &["3", "6", "20"]), "ephemeral-storage": amount(random, &["1Gi", "10Gi"])});
     let mut labels = json!({"case": case, format!("host.{case}"): name, "disk": random.pick(&["ssd", "hdd"])});
     if !random.percent(10) {
         labels[format!("zone.{case}")] = json!(random.pick(&["a", "b", "c"]));
@@ -228,7 +228,7 @@ async fn done(cluster: &Cluster, case: &Case, pods: &str, fits: bool) -> Option<
             let conditions = pod["status"]["conditions"].as_array()?;
             let message = conditions.iter().find(|c| c["reason"] == "Unschedulable")?["message"].as_str()?;
             // It may have looked before it knew of all nodes, or that a pod has left.
-            let seen = message.split_once("/").and_then(|(_, rest)| rest.split_once(' ')?.0.parse::<usize>().ok());
+            let seen = message.split_once('/').and_then(|(_, rest)| rest.split_once(' ')?.0.parse::<usize>().ok());
             let settled = seen.is_some_and(|seen| seen >= nodes) && (!fits || began.elapsed() > SECOND_THOUGHTS);
             (settled || began.elapsed() > PATIENCE / 2).then(|| Some(message.to_owned()))
         })
