@@ -46,10 +46,10 @@ pub struct ChangeArgs {
 /// How the surroundings are checked.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// Checks of the surroundings: refuse what cannot pass (auto), refuse all, warn of all, or make none
-    #[arg(long, value_enum, default_value = "auto", value_name = "auto|enforce|warn|off", hide_possible_values = true)]
+    /// Check quotas, nodes …: auto, enforce, warn, off
+    #[arg(long, value_enum, default_value = "auto", value_name = "MODE", hide_possible_values = true)]
     pub preflight: Preflight,
-    /// Go on though this check says no: quota, limit-range, class, expansion, node-fit …; may be repeated
+    /// Only warn of this check, such as quota; may be repeated
     #[arg(long, value_name = "CHECK", value_parser = values::check)]
     pub force: Vec<String>,
 }

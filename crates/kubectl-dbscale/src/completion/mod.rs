@@ -12,8 +12,8 @@ use std::path::Path;
 
 use clap::{Command, CommandFactory as _};
 use dbscale_core::catalog::Catalog;
-use dbscale_core::rules;
 use dbscale_core::size::Sizes;
+use dbscale_core::{preflight, rules};
 
 use crate::cli::Cli;
 use crate::commands::completion::COMPLETER;
@@ -102,6 +102,7 @@ fn value(flag: &clap::Arg, scan: &Scan<'_>) -> Answer {
     match flag.get_id().as_str() {
         "size" => sizes(),
         "component" => components(scan),
+        "force" => words_of(preflight::NAMES.map(|(name, _)| name.to_owned())),
         "namespace" => words_of(live::namespaces(&scan.flags)),
         "to" if scan.command.is_some_and(|command| command.get_name() == "rollback") => {
             words_of(live::requests(&scan.flags))

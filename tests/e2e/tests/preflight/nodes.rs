@@ -225,6 +225,7 @@ async fn done(cluster: &Cluster, case: &Case, pods: &str, fits: bool) -> Option<
             if pod["spec"]["nodeName"].is_string() {
                 return Some(None);
             }
+            assert!(began.elapsed() < PATIENCE * 3 / 4, "{}: no word of the scheduler: {pod}", case.name);
             let conditions = pod["status"]["conditions"].as_array()?;
             let message = conditions.iter().find(|c| c["reason"] == "Unschedulable")?["message"].as_str()?;
             // It may have looked before it knew of all nodes, or that a pod has left.
