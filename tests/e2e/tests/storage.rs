@@ -138,7 +138,9 @@ fn a_claim_that_cannot_be_grown_is_told_with_those_that_were() {
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "room"},
         "spec": {"hard": {"requests.storage": "95Gi"}}}));
     world.until("resourcequota/room", ".status.used.requests\\.storage", "60Gi");
-    let failed = world.dbscale(&["set", "mg/db", "--storage", "50Gi", "--replicas", "5"]);
+    let foreseen = world.dbscale(&["set", "mg/db", "--storage", "50Gi", "--replicas", "5"]);
+    assert_eq!((foreseen.code, world.value("mongodb/db", SIZE).as_str()), (4, "20Gi"), "{}", foreseen.stderr);
+    let failed = world.dbscale(&["set", "mg/db", "--storage", "50Gi", "--replicas", "5", "--force", "quota"]);
     assert_eq!(failed.code, 1, "{}", failed.stderr);
     for words in [
         "claim datadir-db-1 could not be grown",
