@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::simulator::PROVISIONER;
 
-/// How many nodes there are; together 64 CPUs and 256 GiB.
+/// How many nodes there are; together 256 CPUs and 256 GiB: room for what many tests run at a time.
 const NODES: usize = 4;
 
 /// Makes the nodes, a default storage class whose volumes grow (`standard`) and one whose volumes do not (`rigid`).
@@ -25,7 +25,7 @@ pub async fn install(client: &Client) -> Result<()> {
 
 fn node(index: usize) -> Value {
     let name = format!("node-{index}");
-    let room = json!({"cpu": "16", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"});
+    let room = json!({"cpu": "64", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"});
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},

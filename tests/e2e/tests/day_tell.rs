@@ -96,6 +96,9 @@ Drift
 Findings
   none
 
+A restart now
+  none
+
 Events
   AGE  TYPE  REASON  MESSAGE
   TIME  Warning  Unhealthy  a member lags behind

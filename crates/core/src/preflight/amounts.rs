@@ -72,6 +72,11 @@ impl Amounts {
         other.iter().for_each(|(name, amount)| self.set(name, minus(self.get(name), amount)));
     }
 
+    /// Takes away what was counted, and no more: a count may lag behind.
+    pub fn give_back(&mut self, other: &Self) {
+        other.iter().for_each(|(name, amount)| self.set(name, minus(self.get(name), amount).max(Quantity::ZERO)));
+    }
+
     /// The larger of both, resource by resource.
     pub fn raise_to(&mut self, other: &Self) {
         for (name, amount) in other.iter() {

@@ -2,7 +2,7 @@
 
 use super::amounts::Amounts;
 use super::moves::{Move, Moved};
-use super::object::{Container, Limit, LimitRange, Pod};
+use super::object::{Container, Limit, LimitRange, Pod, Resources};
 use super::{Check, Situation, quota, usage};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::quantity::Quantity;
@@ -105,11 +105,24 @@ fn of_pod(limit: &Limit, pod: &Pod) -> Vec<String> {
             let of = |c: &Container| {
                 outside(limit, &c.resources.requests, &c.resources.limits, &format!("container {}", c.name))
             };
-            pod.spec.containers.iter().chain(&pod.spec.init_containers).flat_map(of).collect()
+            let all = || pod.spec.containers.iter().chain(&pod.spec.init_containers);
+            all().flat_map(of).chain(all().flat_map(|c| crossed(limit, c))).collect()
         }
         "Pod" => outside(limit, &usage::bare_requests(pod), &usage::bare_limits(pod), "the pod"),
         _ => Vec::new(),
     }
+}
+
+/// A limit that the range gives, and that is less than what the container asks for.
+fn crossed(limit: &Limit, container: &Container) -> Vec<String> {
+    let Resources { requests, limits } = &container.resources;
+    let given = limit.default.iter().filter(|(name, amount)| limits.find(name) == Some(*amount));
+    let crossed = given.filter(|(name, most)| requests.get(name) > *most);
+    let told = crossed.map(|(name, most)| {
+        let asks = requests.get(name);
+        format!("container {} asks for {name} {asks}, and the limit that it would be given is {most}", container.name)
+    });
+    told.collect()
 }
 
 /// What the API server finds fault with. Source: `PodValidateLimitFunc` of Kubernetes' plugin LimitRanger.

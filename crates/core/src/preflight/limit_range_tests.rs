@@ -45,6 +45,21 @@ fn a_limit_that_is_too_many_times_its_request() {
     );
 }
 
+#[test]
+fn a_default_limit_that_is_less_than_the_request() {
+    let mut scene = Scene::new();
+    let mut pods: Vec<Value> = (0..3).map(pod).collect();
+    for pod in &mut pods {
+        let exporter = json!({"name": "exporter", "resources": {"requests": {"memory": "1Gi"}}});
+        pod["spec"]["containers"].as_array_mut().unwrap().push(exporter);
+    }
+    scene.pods(&pods);
+    scene.limits(&json!({"type": "Container", "default": {"memory": "512Mi"}, "defaultRequest": {"memory": "256Mi"}}));
+    let found = scene.replicas(5);
+    let said = "container exporter asks for memory 1Gi, and the limit that it would be given is 512Mi";
+    assert!(told(&found).unwrap().contains(said), "{found:?}");
+}
+
 #[rstest]
 #[case::within("50Gi", None)]
 #[case::above("60Gi", Some("claim datadir-my-db-20Gi be: it would ask for storage 60Gi, and 50Gi is the most"))]

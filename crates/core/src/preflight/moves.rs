@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::amounts::Amounts;
-use super::object::{Pod, PodStatus, Resources};
+use super::object::{Condition, Pod, PodStatus, Resources};
 use crate::amount::{Amount, ResourceSet, Side};
 use crate::change::{Change, What, Wish};
 use crate::database::{ComponentView, Database};
@@ -204,8 +204,7 @@ impl World<'_> {
         for index in its {
             let before = self.members[index].1.clone();
             let mut after = with(&before)?;
-            // What it really has is known again only when it is there.
-            after.status = PodStatus::default();
+            after.status = up();
             let (before, boxed) = (Box::new(before), Box::new(after.clone()));
             moved.moves.push(if in_place {
                 Move::Resizes { before, after: boxed }
@@ -278,7 +277,7 @@ impl World<'_> {
         let name = format!("{}-{n}", workload.name);
         member.spec.node_name.clear();
         member.spec.volumes.clear(); // its claims do not exist yet
-        member.status = PodStatus::default();
+        member.status = up();
         member.metadata.deletion_timestamp = None;
         let labels = &mut member.metadata.labels;
         let old = pod.metadata.name.as_str();
@@ -297,6 +296,12 @@ impl World<'_> {
         member.metadata.name = name;
         member
     }
+}
+
+/// What a pod says that is still to come: what it really has is not known, and what is done after it waits until it is up.
+fn up() -> PodStatus {
+    let ready = Condition { kind: "Ready".to_owned(), status: "True".to_owned(), reason: String::new() };
+    PodStatus { conditions: vec![ready], ..PodStatus::default() }
 }
 
 /// No component has as many members of a workload; a wish for more is refused by other rules.

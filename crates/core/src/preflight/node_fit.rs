@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::misfit::Misfit;
 use super::moves::{Move, Moved};
 use super::object::Pod;
-use super::place::Floor;
+use super::place::{Floor, troubles};
 use super::{Check, Situation};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::{EXIT_PRECHECK, Rule};
@@ -28,45 +28,21 @@ pub(super) const CHECK: Check = Check {
 };
 
 fn check(situation: &Situation) -> Vec<Finding> {
-    let Some(mut floor) = Floor::of(situation.around) else { return Vec::new() };
+    let Some(floor) = Floor::of(situation.around) else { return Vec::new() };
+    let moves: Vec<(&Moved, &Move)> = situation.moves().collect();
     let mut findings = Vec::new();
-    let mut told: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for (moved, one) in situation.moves() {
-        let (pod, misfit) = match one {
-            Move::Leaves { before } => {
-                floor.remove(before);
-                continue;
-            }
-            Move::Comes { after } => (after, floor.place(after).err()),
-            Move::Restarts { before, after } => {
-                floor.remove(before);
-                (after, floor.place(&moving(after)).err())
-            }
-            Move::Resizes { before, after } => match floor.resize(before, after) {
-                Ok(()) => continue,
-                Err(misfit) => {
-                    if told.insert((&moved.path, "in place")) {
-                        findings.push(in_place(situation, moved, after, &misfit));
-                    }
-                    floor.remove(before);
-                    (after, floor.place(&moving(after)).err())
-                }
-            },
-        };
+    let mut told: BTreeSet<(&str, bool)> = BTreeSet::new();
+    for trouble in troubles(floor, &moves.iter().map(|(_, one)| *one).collect::<Vec<_>>()) {
+        let (moved, one) = moves[trouble.index];
         // What does not fit is told once for a component: the others are like it.
-        if let Some(misfit) = misfit.filter(|_| told.insert((&moved.path, "room"))) {
-            findings.push(nowhere(situation, moved, pod, &misfit));
-        }
+        let Some(pod) = one.after().filter(|_| told.insert((&moved.path, trouble.in_place))) else { continue };
+        findings.push(if trouble.in_place {
+            in_place(situation, moved, pod, &trouble.misfit)
+        } else {
+            nowhere(situation, moved, pod, &trouble.misfit)
+        });
     }
     findings
-}
-
-/// A pod that is to be placed anew.
-fn moving(pod: &Pod) -> Pod {
-    let mut pod = pod.clone();
-    pod.spec.node_name.clear();
-    pod.metadata.deletion_timestamp = None;
-    pod
 }
 
 fn in_place(situation: &Situation, moved: &Moved, pod: &Pod, misfit: &Misfit) -> Finding {

@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Around;
 use super::amounts::{Amounts, CPU, MEMORY, PODS, minus};
 use super::misfit::{Misfit, Why};
+use super::moves::Move;
 use super::object::{Claim, Node, NodeSelector, PersistentVolume, Pod, Port, Spread, Taint};
 use super::{selector, usage};
 use crate::quantity::Quantity;
 
 /// The nodes with what runs on them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Floor<'a> {
     nodes: Vec<Room<'a>>,
     pods: Vec<Placed<'a>>,
@@ -24,14 +25,14 @@ pub struct Floor<'a> {
 }
 
 /// A node and what is taken of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Room<'a> {
     node: &'a Node,
     taken: Amounts,
     pods: i64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Placed<'a> {
     pod: Cow<'a, Pod>,
     node: usize,
@@ -96,20 +97,32 @@ impl<'a> Floor<'a> {
     /// # Errors
     /// Why no node will do.
     pub fn place(&mut self, pod: &Pod) -> Result<(), Misfit> {
+        let node = self.candidates(pod)?[0];
+        self.put(Cow::Owned(pod.clone()), node);
+        Ok(())
+    }
+
+    /// The nodes that a pod may come to be on: the one with the most room. Where it is the first of pods that must be
+    /// beside each other, it decides where all of them are: then the best of each place, for nobody knows which it will be.
+    fn candidates(&self, pod: &Pod) -> Result<Vec<usize>, Misfit> {
         let asked = usage::requests(pod);
         let volumes = self.volumes_of(pod);
         let neighbours = self.neighbours(pod);
         let whys: Vec<Option<Why>> =
             (0..self.nodes.len()).map(|node| self.objection(pod, &asked, &volumes, &neighbours, node)).collect();
-        let fits = (0..whys.len()).filter(|node| whys[*node].is_none());
-        let best = fits.max_by(|a, b| self.left(*a, &asked).total_cmp(&self.left(*b, &asked)).then(b.cmp(a)));
-        match best {
-            Some(node) => {
-                self.put(Cow::Owned(pod.clone()), node);
-                Ok(())
-            }
-            None => Err(self.misfit(pod, &asked, whys)),
+        let mut fits: Vec<usize> = (0..whys.len()).filter(|node| whys[*node].is_none()).collect();
+        fits.sort_by(|a, b| self.left(*b, &asked).total_cmp(&self.left(*a, &asked)).then(a.cmp(b)));
+        if fits.is_empty() {
+            return Err(self.misfit(pod, &asked, whys));
         }
+        match neighbours.beside.first().filter(|_| neighbours.first) {
+            None => fits.truncate(1),
+            Some((key, _)) => {
+                let mut seen = BTreeSet::new();
+                fits.retain(|node| seen.insert(self.nodes[*node].node.metadata.labels.get(*key)));
+            }
+        }
+        Ok(fits)
     }
 
     /// Gives a pod that runs other resources on the node where it is.
@@ -276,6 +289,81 @@ impl<'a> Floor<'a> {
         let whys = named.filter_map(|(why, room)| Some((why?, room.node.metadata.name.clone()))).collect();
         Misfit { asked: asked.clone(), whys, nodes: self.nodes.len(), largest }
     }
+}
+
+/// A pod that does not come to be where it should.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// The index of its move.
+    pub index: usize,
+    /// Why.
+    pub misfit: Misfit,
+    /// Whether it is only that the pod cannot be resized on its node.
+    pub in_place: bool,
+}
+
+/// How many ways are gone at most, where it is open to which place the first of several pods comes.
+const WAYS: usize = 64;
+
+/// Makes moves one after the other, and answers those that do not succeed. Where there are several ways, one with a pod that
+/// fits nowhere is told.
+#[must_use]
+pub fn troubles(floor: Floor, moves: &[&Move]) -> Vec<Trouble> {
+    walk(floor, moves, 0, &mut WAYS.clone())
+}
+
+fn walk(mut floor: Floor, moves: &[&Move], from: usize, ways: &mut usize) -> Vec<Trouble> {
+    let mut troubles = Vec::new();
+    for (index, one) in moves.iter().enumerate().skip(from) {
+        let comes = match one {
+            Move::Leaves { before } => {
+                floor.remove(before);
+                continue;
+            }
+            Move::Comes { after } => after,
+            Move::Restarts { before, after } => {
+                floor.remove(before);
+                after
+            }
+            Move::Resizes { before, after } => match floor.resize(before, after) {
+                Ok(()) => continue,
+                Err(misfit) => {
+                    troubles.push(Trouble { index, misfit, in_place: true });
+                    floor.remove(before);
+                    after
+                }
+            },
+        };
+        let pod = moving(comes);
+        match floor.candidates(&pod) {
+            Err(misfit) => troubles.push(Trouble { index, misfit, in_place: false }),
+            Ok(nodes) => {
+                for node in &nodes[1..] {
+                    if *ways == 0 {
+                        break;
+                    }
+                    *ways -= 1;
+                    let mut other = floor.clone();
+                    other.put(Cow::Owned(pod.clone()), *node);
+                    let found = walk(other, moves, index + 1, ways);
+                    if found.iter().any(|trouble| !trouble.in_place) {
+                        troubles.extend(found);
+                        return troubles;
+                    }
+                }
+                floor.put(Cow::Owned(pod), nodes[0]);
+            }
+        }
+    }
+    troubles
+}
+
+/// A pod that is to be placed anew.
+fn moving(pod: &Pod) -> Pod {
+    let mut pod = pod.clone();
+    pod.spec.node_name.clear();
+    pod.metadata.deletion_timestamp = None;
+    pod
 }
 
 impl Neighbours<'_> {

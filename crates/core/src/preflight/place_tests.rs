@@ -70,6 +70,19 @@ fn how_many_of_nine_fit(#[case] spec: Value, #[case] fit: usize) {
 }
 
 #[test]
+fn where_the_first_of_friends_decides_every_place_must_do() {
+    // Zone a has room for two of them, zone b for one.
+    let spec = json!({"containers": [{"name": "c", "resources": {"requests": {"memory": "5Gi"}}}],
+        "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term("zone")]}}});
+    let around = around(&[]);
+    let come = |n: usize| Move::Comes { after: Box::new(read(pod(&format!("new-{n}"), "", &spec))) };
+    let (first, second) = (come(0), come(1));
+    assert!(troubles(Floor::of(&around).unwrap(), &[&first]).is_empty());
+    let found = troubles(Floor::of(&around).unwrap(), &[&first, &second]);
+    assert_eq!(found.iter().map(|trouble| trouble.index).collect::<Vec<_>>(), [1]);
+}
+
+#[test]
 fn one_that_is_there_keeps_others_away() {
     let around = around(&[pod("old", "a1", &anti("zone"))]);
     let (fit, whys) = placed(&around, 1, &json!({"nodeSelector": {"zone": "a"}}));

@@ -79,6 +79,7 @@ mod tests {
 
     use super::super::testing::{Scene, ids};
     use super::CHECK;
+    use crate::plan::Intent;
 
     #[rstest]
     #[case::all_are_up(&[true, true, true], false)]
@@ -91,6 +92,12 @@ mod tests {
         let scene = Scene::of_members(ready);
         let found = scene.memory("3Gi");
         assert_eq!(ids(&found).contains(&CHECK.rule.id.0), said, "{found:?}");
+    }
+
+    #[test]
+    fn members_that_come_first_are_up_when_all_restart() {
+        let intent = Intent { replicas: Some(5), memory: "3Gi".parse().ok(), ..Intent::default() };
+        assert!(!ids(&Scene::new().wish(&intent)).contains(&CHECK.rule.id.0));
     }
 
     #[rstest]

@@ -78,7 +78,7 @@ impl<'a> Ledger<'a> {
     fn pod(&mut self, situation: &Situation, moved: &Moved, one: &Move, findings: &mut Vec<Finding>) {
         let charge = |pod: &Pod| if covers(self.quota, pod) { usage::charged(pod) } else { Amounts::default() };
         let before = one.before().map(charge).unwrap_or_default();
-        let Some(after) = one.after() else { return self.used.subtract(&before) };
+        let Some(after) = one.after() else { return self.used.give_back(&before) };
         let after_charge = charge(after);
         let name = &after.metadata.name;
         let was = one.before().map(|_| before.clone()).unwrap_or_default();
@@ -101,7 +101,7 @@ impl<'a> Ledger<'a> {
         // A restart takes all anew; a resize only what is more.
         let anew = matches!(one, Move::Restarts { .. } | Move::Comes { .. });
         if anew {
-            self.used.subtract(&before);
+            self.used.give_back(&before);
             self.take_of(situation, &moved.path, &after_charge, &was, &what, true, findings);
         } else {
             self.take(situation, &moved.path, &after_charge, &was, &what, findings);
@@ -118,7 +118,7 @@ impl<'a> Ledger<'a> {
         what: &str,
         findings: &mut Vec<Finding>,
     ) {
-        self.used.subtract(before);
+        self.used.give_back(before);
         self.take_of(situation, path, after, before, what, false, findings);
     }
 

@@ -38,6 +38,7 @@ fn told(found: &[Finding]) -> Option<&str> {
     "1Gi",
     Some("memory would come to 5Gi of 4Gi (6Gi are used now; pod my-db-2 takes 1Gi in place of 2Gi)")
 )]
+#[case::a_count_that_lags_behind("memory", "1Gi", "0", "3Gi", Some("memory would come to 3Gi of 1Gi (0 are used now"))]
 #[case::as_many_pods_as_before("pods", "3", "3", "3Gi", None)]
 fn a_rolling_restart(
     #[case] name: &str,
