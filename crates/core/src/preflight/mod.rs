@@ -18,6 +18,7 @@ pub mod selector;
 #[cfg(test)]
 mod testing;
 pub mod usage;
+pub mod walk;
 
 use serde_json::Value;
 

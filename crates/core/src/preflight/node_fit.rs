@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::misfit::Misfit;
 use super::moves::{Move, Moved};
 use super::object::Pod;
-use super::place::{Floor, troubles};
+use super::place::Floor;
+use super::walk::troubles;
 use super::{Check, Situation};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::{EXIT_PRECHECK, Rule};
@@ -29,11 +30,11 @@ pub(super) const CHECK: Check = Check {
 
 fn check(situation: &Situation) -> Vec<Finding> {
     let Some(floor) = Floor::of(situation.around) else { return Vec::new() };
-    let moves: Vec<(&Moved, &Move)> = situation.moves().collect();
+    let steps: Vec<(&Moved, &Move)> = situation.moves().collect();
     let mut findings = Vec::new();
     let mut told: BTreeSet<(&str, bool)> = BTreeSet::new();
-    for trouble in troubles(floor, &moves.iter().map(|(_, one)| *one).collect::<Vec<_>>()) {
-        let (moved, one) = moves[trouble.index];
+    for trouble in troubles(floor, &steps.iter().map(|(_, one)| *one).collect::<Vec<_>>()) {
+        let (moved, one) = steps[trouble.index];
         // What does not fit is told once for a component: the others are like it.
         let Some(pod) = one.after().filter(|_| told.insert((&moved.path, trouble.in_place))) else { continue };
         findings.push(if trouble.in_place {

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Around;
 use super::amounts::{Amounts, CPU, MEMORY, PODS, minus};
 use super::misfit::{Misfit, Why};
-use super::moves::Move;
 use super::object::{Claim, Node, NodeSelector, PersistentVolume, Pod, Port, Spread, Taint};
 use super::{selector, usage};
 use crate::quantity::Quantity;
@@ -74,7 +73,7 @@ impl<'a> Floor<'a> {
         Some(floor)
     }
 
-    fn put(&mut self, pod: Cow<'a, Pod>, node: usize) {
+    pub(super) fn put(&mut self, pod: Cow<'a, Pod>, node: usize) {
         let room = &mut self.nodes[node];
         room.taken.add(&usage::requests(&pod));
         room.pods += 1;
@@ -82,7 +81,7 @@ impl<'a> Floor<'a> {
     }
 
     /// Takes a pod away; the name of the node that it was on.
-    pub fn remove(&mut self, pod: &Pod) -> Option<&'a str> {
+    pub(super) fn remove(&mut self, pod: &Pod) -> Option<&'a str> {
         let same =
             |p: &Placed| p.pod.metadata.name == pod.metadata.name && p.pod.metadata.namespace == pod.metadata.namespace;
         let placed = self.pods.swap_remove(self.pods.iter().position(same)?);
@@ -93,10 +92,8 @@ impl<'a> Floor<'a> {
     }
 
     /// Finds a node for a pod and puts it there.
-    ///
-    /// # Errors
-    /// Why no node will do.
-    pub fn place(&mut self, pod: &Pod) -> Result<(), Misfit> {
+    #[cfg(test)]
+    fn place(&mut self, pod: &Pod) -> Result<(), Misfit> {
         let node = self.candidates(pod)?[0];
         self.put(Cow::Owned(pod.clone()), node);
         Ok(())
@@ -104,7 +101,7 @@ impl<'a> Floor<'a> {
 
     /// The nodes that a pod may come to be on: the one with the most room. Where it is the first of pods that must be
     /// beside each other, it decides where all of them are: then the best of each place, for nobody knows which it will be.
-    fn candidates(&self, pod: &Pod) -> Result<Vec<usize>, Misfit> {
+    pub(super) fn candidates(&self, pod: &Pod) -> Result<Vec<usize>, Misfit> {
         let asked = usage::requests(pod);
         let volumes = self.volumes_of(pod);
         let neighbours = self.neighbours(pod);
@@ -125,11 +122,8 @@ impl<'a> Floor<'a> {
         Ok(fits)
     }
 
-    /// Gives a pod that runs other resources on the node where it is.
-    ///
-    /// # Errors
-    /// What its node has too little of. The pod then stays as it was.
-    pub fn resize(&mut self, before: &Pod, after: &Pod) -> Result<(), Misfit> {
+    /// Gives a pod that runs other resources on the node where it is; what that has too little of. The pod then stays as it was.
+    pub(super) fn resize(&mut self, before: &Pod, after: &Pod) -> Result<(), Misfit> {
         let Some(name) = self.remove(before) else { return Ok(()) }; // it runs nowhere: it will be placed as it is then
         let Some(node) = self.nodes.iter().position(|room| room.node.metadata.name == name) else { return Ok(()) };
         let asked = usage::requests(after);
@@ -289,81 +283,6 @@ impl<'a> Floor<'a> {
         let whys = named.filter_map(|(why, room)| Some((why?, room.node.metadata.name.clone()))).collect();
         Misfit { asked: asked.clone(), whys, nodes: self.nodes.len(), largest }
     }
-}
-
-/// A pod that does not come to be where it should.
-#[derive(Debug, Clone)]
-pub struct Trouble {
-    /// The index of its move.
-    pub index: usize,
-    /// Why.
-    pub misfit: Misfit,
-    /// Whether it is only that the pod cannot be resized on its node.
-    pub in_place: bool,
-}
-
-/// How many ways are gone at most, where it is open to which place the first of several pods comes.
-const WAYS: usize = 64;
-
-/// Makes moves one after the other, and answers those that do not succeed. Where there are several ways, one with a pod that
-/// fits nowhere is told.
-#[must_use]
-pub fn troubles(floor: Floor, moves: &[&Move]) -> Vec<Trouble> {
-    walk(floor, moves, 0, &mut WAYS.clone())
-}
-
-fn walk(mut floor: Floor, moves: &[&Move], from: usize, ways: &mut usize) -> Vec<Trouble> {
-    let mut troubles = Vec::new();
-    for (index, one) in moves.iter().enumerate().skip(from) {
-        let comes = match one {
-            Move::Leaves { before } => {
-                floor.remove(before);
-                continue;
-            }
-            Move::Comes { after } => after,
-            Move::Restarts { before, after } => {
-                floor.remove(before);
-                after
-            }
-            Move::Resizes { before, after } => match floor.resize(before, after) {
-                Ok(()) => continue,
-                Err(misfit) => {
-                    troubles.push(Trouble { index, misfit, in_place: true });
-                    floor.remove(before);
-                    after
-                }
-            },
-        };
-        let pod = moving(comes);
-        match floor.candidates(&pod) {
-            Err(misfit) => troubles.push(Trouble { index, misfit, in_place: false }),
-            Ok(nodes) => {
-                for node in &nodes[1..] {
-                    if *ways == 0 {
-                        break;
-                    }
-                    *ways -= 1;
-                    let mut other = floor.clone();
-                    other.put(Cow::Owned(pod.clone()), *node);
-                    let found = walk(other, moves, index + 1, ways);
-                    if found.iter().any(|trouble| !trouble.in_place) {
-                        troubles.extend(found);
-                        return troubles;
-                    }
-                }
-                floor.put(Cow::Owned(pod), nodes[0]);
-            }
-        }
-    }
-    troubles
-}
-
-/// A pod that is to be placed anew.
-fn moving(pod: &Pod) -> Pod {
-    let mut pod = pod.clone();
-    pod.spec.node_name.clear();
-    pod.metadata.deletion_timestamp = None;
-    pod
 }
 
 impl Neighbours<'_> {

@@ -1,7 +1,9 @@
 use rstest::rstest;
 use serde_json::{Value, json};
 
+use super::super::moves::Move;
 use super::super::testing::read;
+use super::super::walk::troubles;
 use super::*;
 
 /// Nodes a1, a2 in zone a, and b1 in zone b.

@@ -7,7 +7,8 @@ use dbscale_cluster::{Call, Cluster};
 use dbscale_core::preflight::Needs;
 use dbscale_core::preflight::moves::Move;
 use dbscale_core::preflight::object::Pod;
-use dbscale_core::preflight::place::{Floor, troubles};
+use dbscale_core::preflight::place::Floor;
+use dbscale_core::preflight::walk::troubles;
 use dbscale_e2e::World;
 use serde_json::{Value, json};
 
