@@ -2,7 +2,7 @@
 //!
 //! Source: the plugins NodeUnschedulable, TaintToleration, NodeAffinity, NodePorts, NodeResourcesFit, PodTopologySpread,
 //! InterPodAffinity and VolumeBinding of kube-scheduler 1.36. Preemption, and what is only preferred, is left out: of
-//! several nodes the one with the most room left is taken, as the scheduler does by default.
+//! several nodes the one is taken that the scheduler likes best by its CPU and memory.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,8 +99,8 @@ impl<'a> Floor<'a> {
         Ok(())
     }
 
-    /// The nodes that a pod may come to be on: the one with the most room. Where it is the first of pods that must be
-    /// beside each other, it decides where all of them are: then the best of each place, for nobody knows which it will be.
+    /// The nodes that a pod may come to be on: the one that the scheduler likes best. Where pods must be beside each other, one decides
+    /// where later ones can be: then the best of each place, for nobody knows which the scheduler takes.
     pub(super) fn candidates(&self, pod: &Pod) -> Result<Vec<usize>, Misfit> {
         let asked = usage::requests(pod);
         let volumes = self.volumes_of(pod);
@@ -108,11 +108,11 @@ impl<'a> Floor<'a> {
         let whys: Vec<Option<Why>> =
             (0..self.nodes.len()).map(|node| self.objection(pod, &asked, &volumes, &neighbours, node)).collect();
         let mut fits: Vec<usize> = (0..whys.len()).filter(|node| whys[*node].is_none()).collect();
-        fits.sort_by(|a, b| self.left(*b, &asked).total_cmp(&self.left(*a, &asked)).then(a.cmp(b)));
+        fits.sort_by(|a, b| self.score(*b, &asked).total_cmp(&self.score(*a, &asked)).then(a.cmp(b)));
         if fits.is_empty() {
             return Err(self.misfit(pod, &asked, whys));
         }
-        match neighbours.beside.first().filter(|_| neighbours.first) {
+        match neighbours.beside.first() {
             None => fits.truncate(1),
             Some((key, _)) => {
                 let mut seen = BTreeSet::new();
@@ -186,16 +186,23 @@ impl<'a> Floor<'a> {
         taken.into_iter().find_map(|port| wanted.iter().find(|w| clash(w, port))).map(|port| Why::Port(port.host_port))
     }
 
-    /// The part of CPU and memory that stays free, for choosing as the scheduler does.
+    /// How much the scheduler likes a node by default: one with much CPU and memory left, and of both a like part.
+    ///
+    /// Source: the scores `LeastAllocated` and `NodeResourcesBalancedAllocation`, in hundredths.
     #[expect(clippy::cast_precision_loss, reason = "only a score")]
-    fn left(&self, index: usize, asked: &Amounts) -> f64 {
-        let room = &self.nodes[index];
-        let part = |name: &str| {
-            let has = room.node.status.allocatable.get(name).nanos();
-            let left = has - room.taken.get(name).nanos() - asked.get(name).nanos();
-            if has <= 0 { 0.0 } else { left as f64 / has as f64 }
+    fn score(&self, index: usize, asked: &Amounts) -> f64 {
+        let Room { node, taken, .. } = &self.nodes[index];
+        let parts = |with: bool| {
+            [CPU, MEMORY].map(|name| {
+                let has = node.status.allocatable.get(name).nanos();
+                let asked = if with { asked.get(name).nanos() } else { 0 };
+                if has <= 0 { 1.0 } else { ((taken.get(name).nanos() + asked) as f64 / has as f64).min(1.0) }
+            })
         };
-        part(CPU) + part(MEMORY)
+        let balance = |[cpu, memory]: [f64; 2]| 100.0 * (1.0 - f64::midpoint(cpu, -memory).abs());
+        let [cpu, memory] = parts(true);
+        let left = 100.0 * f64::midpoint(1.0 - cpu, 1.0 - memory);
+        left + 75.0 + (balance([cpu, memory]) - balance(parts(false))) / 2.0
     }
 
     /// Looks at all pods once for what a pod's neighbours allow.

@@ -18,7 +18,7 @@ pub struct Trouble {
     pub in_place: bool,
 }
 
-/// How many ways are gone at most, where it is open to which place the first of several pods comes.
+/// How many ways are gone at most, where it is open to which place a pod comes.
 const WAYS: usize = 64;
 
 /// Makes moves one after the other, and answers those that do not succeed. Where there are several ways, one with a pod that
