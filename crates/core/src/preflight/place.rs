@@ -99,8 +99,8 @@ impl<'a> Floor<'a> {
         Ok(())
     }
 
-    /// The nodes that a pod may come to be on: the one that the scheduler likes best. Where pods must be beside each other, one decides
-    /// where later ones can be: then the best of each place, for nobody knows which the scheduler takes.
+    /// The nodes that a pod may come to be on: the one that the scheduler likes best. Where it is the first of pods that must
+    /// be beside each other, it decides where all of them are: then the best of each place, for nobody knows which it will be.
     pub(super) fn candidates(&self, pod: &Pod) -> Result<Vec<usize>, Misfit> {
         let asked = usage::requests(pod);
         let volumes = self.volumes_of(pod);
@@ -112,7 +112,7 @@ impl<'a> Floor<'a> {
         if fits.is_empty() {
             return Err(self.misfit(pod, &asked, whys));
         }
-        match neighbours.beside.first() {
+        match neighbours.beside.first().filter(|_| neighbours.first) {
             None => fits.truncate(1),
             Some((key, _)) => {
                 let mut seen = BTreeSet::new();
