@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbscale_cluster::{Call, Cluster};
+use dbscale_cluster::{ApiFailure, Call, Cluster};
 use dbscale_core::preflight::Needs;
 use dbscale_core::preflight::moves::Move;
 use dbscale_core::preflight::object::Pod;
@@ -223,7 +223,11 @@ async fn done(cluster: &Cluster, case: &Case, pods: &str, fits: bool) -> Option<
     let nodes = cluster.list("/api/v1/nodes", None).await.unwrap().len();
     for (leaves, comes) in &case.moves {
         if let Some(pod) = leaves {
-            unmake(cluster, &format!("{pods}/{}", pod["metadata"]["name"].as_str().unwrap())).await;
+            // By its UID: its successor has the same name.
+            let path = format!("{pods}/{}", pod["metadata"]["name"].as_str().unwrap());
+            let there = cluster.call(&Call::get(path.as_str())).await.unwrap();
+            let options = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": there["metadata"]["uid"]}});
+            let _: Result<Value, ApiFailure> = cluster.call(&Call::delete(path, &options)).await;
         }
         make(cluster, pods, comes).await;
         let path = format!("{pods}/{}", comes["metadata"]["name"].as_str().unwrap());
