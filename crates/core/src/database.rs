@@ -9,6 +9,7 @@ use crate::catalog::{Component, Count, Engine, Pointer, Resources, SetKind, Stor
 use crate::json;
 use crate::plan::REVERT_TO;
 use crate::quantity::Quantity;
+use crate::scaling_policy::{Labels, labels_of};
 
 /// The most items of a list (read replicas, racks) that are read. More are no database, and would cost time that grows with
 /// their square.
@@ -45,6 +46,8 @@ pub struct Database {
     pub requested_by: Option<String>,
     /// Annotation `dbscale.dev/revert-to`: the size that it went back to after an expansion that failed.
     pub reverted_to: Option<String>,
+    /// `metadata.labels`.
+    pub labels: Labels,
     /// Those of [`Engine::marks`] that the object bears.
     pub marks: Vec<&'static str>,
 }
@@ -133,6 +136,7 @@ impl Database {
             reverted_to: json::at(object, &["metadata", "annotations", REVERT_TO])
                 .and_then(Value::as_str)
                 .map(str::to_owned),
+            labels: labels_of(object),
             marks: engine.marks.iter().filter(|(_, when)| hold(when, object)).map(|(mark, _)| mark.as_str()).collect(),
         }
     }

@@ -8,6 +8,7 @@ use crate::change::{Change, Source, Update, What, Wish};
 use crate::database::{ComponentView, Database};
 use crate::json;
 use crate::quantity::Quantity;
+use crate::scaling_policy::{PolicyFact, Unreadable};
 use crate::status::Operation;
 
 /// The present.
@@ -32,6 +33,11 @@ pub struct Facts {
     /// Whether the API server has held the change to the CRD already, as it has when it asks a webhook: what the catalog does
     /// not know is then a field or type of a newer KubeDB, and no slip.
     pub schema_checked: bool,
+    /// The scaling policies whose namespaces and engines cover the change; what their selectors say of the database's labels
+    /// is looked at with the database.
+    pub policies: Vec<PolicyFact>,
+    /// Scaling policies that this version does not understand.
+    pub unreadable_policies: Vec<Unreadable>,
 }
 
 /// A fact that may not have been looked up.

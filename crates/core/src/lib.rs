@@ -24,5 +24,6 @@ pub mod record;
 pub mod retention;
 pub mod rollback;
 pub mod rules;
+pub mod scaling_policy;
 pub mod size;
 pub mod status;

@@ -144,14 +144,20 @@ impl Sizes {
             }
             own.push(class);
         }
+        Ok(self.with(own))
+    }
+
+    /// These classes and more. One whose name is known gets the new amounts and keeps its place; new ones come last.
+    #[must_use]
+    pub fn with(&self, more: impl IntoIterator<Item = SizeClass>) -> Self {
         let mut classes = self.classes.clone();
-        for class in own {
+        for class in more {
             match classes.iter_mut().find(|known| known.name == class.name) {
                 Some(known) => *known = class,
                 None => classes.push(class),
             }
         }
-        Ok(Self { classes })
+        Self { classes }
     }
 
     /// The class of this exact name.

@@ -81,6 +81,8 @@ fn operation() -> Keep {
 
 fn database(engine: &Engine) -> Keep {
     let mut keep = common();
+    // By these, policies choose the databases that they cover.
+    keep.all(&place("/metadata/labels"));
     for when in engine.topologies.iter().flat_map(|t| &t.when).chain(engine.marks.values().flatten()) {
         test(&mut keep, when);
     }

@@ -14,6 +14,14 @@ mod engine_unsupported;
 mod gitops_tracked;
 mod lookup_failed;
 mod operation_active;
+mod policy_cpu;
+mod policy_direct_edits;
+mod policy_memory;
+mod policy_operations;
+mod policy_replicas;
+mod policy_size;
+mod policy_storage;
+mod policy_unreadable;
 mod quantity_unreadable;
 mod reference;
 mod replicas_engine_bounds;
@@ -52,6 +60,7 @@ pub use database_direct_edit::RULE as DIRECT_EDIT;
 pub use database_missing::missing_database;
 pub use engine_unsupported::{no_such_field, unknown_topology};
 pub use lookup_failed::lookup_failed;
+pub use policy_direct_edits::RULE as POLICY_DIRECT_EDITS;
 pub use quantity_unreadable::unreadable;
 pub use reference::markdown;
 pub use request_schema::{RULE as REQUEST_SCHEMA, undecodable};
@@ -108,6 +117,9 @@ pub const EXIT_PRECHECK: u8 = 4;
 /// The exit code of a database that is busy.
 pub const EXIT_ACTIVE: u8 = 5;
 
+/// What the ids of the rules begin with that speak for a ScalingPolicy.
+pub const OF_POLICIES: &str = "policy/";
+
 /// Every rule that [`judge`] runs, in the order of `explain` and of the findings.
 pub const RULES: &[&Rule] = &[
     &request_schema::RULE,
@@ -147,6 +159,14 @@ pub const RULES: &[&Rule] = &[
     &storage_class_missing::RULE,
     &storage_class_not_expandable::RULE,
     &operation_active::RULE,
+    &policy_replicas::RULE,
+    &policy_storage::RULE,
+    &policy_cpu::RULE,
+    &policy_memory::RULE,
+    &policy_size::RULE,
+    &policy_operations::RULE,
+    &policy_direct_edits::RULE,
+    &policy_unreadable::RULE,
     &audit_requested_by::RULE,
     &database_not_ready::RULE,
     &gitops_tracked::RULE,
