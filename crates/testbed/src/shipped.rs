@@ -20,7 +20,9 @@ pub(crate) const NAMESPACE: &str = "dbscale-system";
 pub async fn install(plane: &ControlPlane) -> Result<()> {
     let base = assets::workspace().join("manifests/base");
     kubectl(plane, &["apply", "--server-side", "--validate=strict", "-k", &base.display().to_string()]).await?;
-    kubectl(plane, &["wait", "--for=condition=Established", "crd/scalingrecords.dbscale.dev", "--timeout=60s"]).await?;
+    let definitions = ["crd/scalingrecords.dbscale.dev", "crd/scalingpolicies.dbscale.dev"];
+    let wait = ["wait", "--for=condition=Established", "--timeout=60s"];
+    kubectl(plane, &[&wait[..], &definitions[..]].concat()).await?;
     Ok(())
 }
 

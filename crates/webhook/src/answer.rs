@@ -2,13 +2,15 @@
 //! alone: so each of these begins with the rule's id in brackets.
 
 use dbscale_core::finding::{Finding, Severity};
-use dbscale_core::rules::DIRECT_EDIT;
+use dbscale_core::rules::{DIRECT_EDIT, OF_POLICIES};
 use serde::Serialize;
 
 use crate::review::{API_VERSION, KIND, Review};
 
-/// The rules that say who may do something, or how, where the object itself is right.
-const POLICIES: [&str; 2] = ["audit/requested-by", DIRECT_EDIT.id.0];
+/// Whether a rule says who may do something, how, or how much, where the object itself is right.
+fn is_policy(id: &str) -> bool {
+    id.starts_with(OF_POLICIES) || id == "audit/requested-by" || id == DIRECT_EDIT.id.0
+}
 
 /// The code and reason of a refusal.
 ///
@@ -19,7 +21,7 @@ pub fn code(findings: &[Finding]) -> (u16, &'static str) {
     let all = |is: fn(&Finding) -> bool| findings.iter().filter(|f| f.refuses()).all(is);
     if all(|f| f.rule.0 == "stanza/ignored") {
         (400, "BadRequest")
-    } else if all(|f| POLICIES.contains(&f.rule.0)) {
+    } else if all(|f| is_policy(f.rule.0)) {
         (403, "Forbidden")
     } else {
         (422, "Invalid")
@@ -121,6 +123,8 @@ mod tests {
     #[case::ignored_and_more(&["stanza/ignored", "replicas/minimum"], 422, "Invalid")]
     #[case::only_a_policy(&["audit/requested-by"], 403, "Forbidden")]
     #[case::another_policy(&["database/direct-edit", "audit/requested-by"], 403, "Forbidden")]
+    #[case::a_scaling_policy(&["policy/replicas", "audit/requested-by"], 403, "Forbidden")]
+    #[case::a_scaling_policy_and_more(&["policy/replicas", "replicas/minimum"], 422, "Invalid")]
     #[case::a_policy_and_ignored(&["audit/requested-by", "stanza/ignored"], 422, "Invalid")]
     #[case::anything_else(&["storage/no-shrink"], 422, "Invalid")]
     fn codes(#[case] ids: &[&'static str], #[case] code: u16, #[case] reason: &str) {

@@ -121,6 +121,12 @@ impl Asked {
         }
     }
 
+    /// The name of the OpsRequest that is to be created; empty for all else.
+    #[must_use]
+    pub fn request_name(&self) -> &str {
+        self.request().map_or("", |request| json::text(request, &["metadata", "name"]))
+    }
+
     /// Whether volumes are to grow, so that their class matters.
     #[must_use]
     pub fn grows_volumes(&self) -> bool {

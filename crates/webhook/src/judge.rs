@@ -11,12 +11,13 @@ use dbscale_cluster::{ApiFailure, Cluster};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, ClassFact, Facts, Known};
 use dbscale_core::finding::{Finding, RuleId, Severity};
-use dbscale_core::rules::{DIRECT_EDIT, lookup_failed};
+use dbscale_core::rules::{DIRECT_EDIT, OF_POLICIES, POLICY_DIRECT_EDITS, lookup_failed};
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
 
 use crate::asked::Asked;
 use crate::live::{self, Needs};
+use crate::policies;
 use crate::review::Review;
 use crate::users::Users;
 
@@ -100,7 +101,8 @@ impl Judge {
 
     /// An OpsRequest that is to be created.
     async fn request(&self, asked: &Asked) -> Vec<Finding> {
-        let needs = Needs { database: true, operations: true, classes: asked.grows_volumes() };
+        let policies = !self.cache.policies().is_empty();
+        let needs = Needs { database: true, operations: true, classes: asked.grows_volumes(), policies };
         match self.cached(asked, needs) {
             Some(facts) => {
                 let findings = asked.judge(&facts);
@@ -110,7 +112,11 @@ impl Judge {
                 Ok(read) => {
                     let operations = self.with_admitted(asked, read.operations);
                     let told = asked.told.clone();
-                    asked.judge(&Facts { database: read.database, operations, classes: read.classes, ..told })
+                    let mut facts = Facts { database: read.database, operations, classes: read.classes, ..told };
+                    if let Some((policies, labels)) = read.policies {
+                        policies::fill(&self.cache, asked, &policies, &labels, &mut facts);
+                    }
+                    asked.judge(&facts)
                 }
                 Err(failure) => self.unknown(asked, &failure),
             },
@@ -139,10 +145,9 @@ impl Judge {
             Err(failure) => return self.unknown(&asked, &failure),
         };
         let mut left_out = asked.leave_out(&operations);
-        let strict = !operator && self.options.direct_edits == Severity::Deny;
         let mut operations = operations;
         // What was known may be old: an operation that has just ended may wish what is written here.
-        if !left_out && strict && cached && !direct_edits(&asked).is_empty() {
+        if !left_out && !operator && cached && self.minds_edits(&asked) {
             match within(Box::pin(live::read(&self.cluster, &self.cache, &asked, needs))).await {
                 Ok(read) => operations = read.operations,
                 Err(failure) => return self.unknown(&asked, &failure),
@@ -166,14 +171,24 @@ impl Judge {
             return findings;
         }
         let mut findings = self.confirmed(&asked, &facts, findings).await;
-        let edits = direct_edits(&asked);
+        let told = findings.iter().any(|f| f.rule == POLICY_DIRECT_EDITS.id);
+        let edits = if told { Vec::new() } else { direct_edits(&asked) };
         findings.extend(edits.into_iter().map(|f| Finding { severity: self.options.direct_edits, ..f }));
         findings
+    }
+
+    /// Whether it is refused, as far as is known, because the object is changed and not asked for by an OpsRequest.
+    fn minds_edits(&self, asked: &Asked) -> bool {
+        let mut facts = asked.told.clone();
+        policies::known(&self.cache, asked, &mut facts);
+        self.options.direct_edits == Severity::Deny && !direct_edits(asked).is_empty()
+            || !facts.policies.is_empty() && asked.judge(&facts).iter().any(of_a_policy)
     }
 
     /// The facts that surround an update: its own, active operations, and storage classes where they matter.
     async fn around(&self, asked: &Asked, operations: Vec<Operation>) -> Facts {
         let mut facts = Facts { operations, ..asked.told.clone() };
+        policies::known(&self.cache, asked, &mut facts);
         if asked.grows_volumes() {
             facts.classes = match self.cache.classes() {
                 Some(classes) => classes,
@@ -208,7 +223,9 @@ impl Judge {
         };
         let operations = active(self.known_operations(asked)?);
         let classes = if needs.classes { self.cache.classes()? } else { asked.told.classes.clone() };
-        Some(Facts { database, operations, classes, ..asked.told.clone() })
+        let mut facts = Facts { database, operations, classes, ..asked.told.clone() };
+        policies::known(&self.cache, asked, &mut facts);
+        Some(facts)
     }
 
     /// The findings, each denial that rests on a cached fact confirmed by one live read.
@@ -223,7 +240,12 @@ impl Judge {
             return findings;
         }
         let about = |id: &str| doubtful.iter().any(|rule| rule.0 == id);
-        let needs = Needs { database: asked.request().is_some(), operations: about(ACTIVE), classes: about(CLASS) };
+        let needs = Needs {
+            database: asked.request().is_some(),
+            operations: about(ACTIVE),
+            classes: about(CLASS),
+            policies: doubtful.iter().any(|rule| rule.0.starts_with(OF_POLICIES)),
+        };
         match within(Box::pin(live::read(&self.cluster, &self.cache, asked, needs))).await {
             Ok(read) => {
                 let mut now = facts.clone();
@@ -235,6 +257,11 @@ impl Judge {
                 }
                 if needs.classes {
                     now.classes = read.classes;
+                }
+                match read.policies {
+                    Some((policies, labels)) => policies::fill(&self.cache, asked, &policies, &labels, &mut now),
+                    // Others may have been let in meanwhile: they are counted again.
+                    None => policies::known(&self.cache, asked, &mut now),
                 }
                 asked.judge(&now)
             }
@@ -270,6 +297,11 @@ impl Judge {
 async fn within<T>(read: Pin<Box<impl Future<Output = Result<T, ApiFailure>>>>) -> Result<T, ApiFailure> {
     let late = |_| ApiFailure::unreachable("GET", format!("no answer from the API server within {LOOKUP:?}"));
     tokio::time::timeout(LOOKUP, read).await.map_err(late).flatten()
+}
+
+/// Whether a scaling policy refuses.
+fn of_a_policy(finding: &Finding) -> bool {
+    finding.refuses() && finding.rule.0.starts_with(OF_POLICIES)
 }
 
 /// What `database/direct-edit` finds in an update.

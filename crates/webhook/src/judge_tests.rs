@@ -287,7 +287,7 @@ async fn in_a_lenient_namespace_refusals_are_warnings(
     world.judge.options.enforcement = enforcement;
     if let Some(label) = label {
         let labels = json!({"dbscale.dev/enforcement": label});
-        world.tell(Topic::Lenient, &[json!({"metadata": {"name": "demo", "labels": labels}})]);
+        world.tell(Topic::Namespaces, &[json!({"metadata": {"name": "demo", "labels": labels}})]);
     }
     let lenient = label.map_or(enforcement == Severity::Warn, |label| label == "warn");
     let ids = world.ids(&create(&horizontal("ask", 0))).await;
@@ -297,4 +297,96 @@ async fn in_a_lenient_namespace_refusals_are_warnings(
         spared.iter().map(|rule| rule.0).collect::<Vec<_>>(),
         if lenient { vec!["replicas/minimum"] } else { vec![] }
     );
+}
+
+const POLICIES: &str = "/apis/dbscale.dev/v1alpha1/scalingpolicies";
+
+/// A world with a database and a policy, which the API server has too.
+fn with_policy(spec: &Value) -> World {
+    let world = World::new().known(&[database()], &[]);
+    let policy = json!({"metadata": {"name": "gold"}, "spec": spec});
+    world.tell(Topic::Policies, std::slice::from_ref(&policy));
+    world.serve(POLICIES, json!({"items": [policy]}));
+    world.serve(&format!("{DATABASES}/db"), database());
+    world.serve("/api/v1/namespaces/demo", json!({"metadata": {"name": "demo", "labels": {"env": "prod"}}}));
+    world
+}
+
+#[tokio::test]
+async fn a_policy_refuses_what_it_does_not_allow_and_costs_no_call_where_it_does() {
+    let world = with_policy(&json!({"replicas": {"max": 5}}));
+    assert_eq!(world.ids(&create(&horizontal("ask", 5))).await, [""; 0]);
+    assert_eq!(world.calls(), 0);
+    let world = with_policy(&json!({"replicas": {"max": 5}}));
+    assert_eq!(world.ids(&create(&horizontal("ask", 7))).await, ["policy/replicas"]);
+    assert_eq!(
+        world.ids(&update("ann", "/spec/replicas", json!(7))).await,
+        ["policy/replicas", "database/direct-edit?"]
+    );
+    assert_eq!(
+        world.ids(&update(KUBEDB, "/spec/replicas", json!(7))).await,
+        [""; 0],
+        "KubeDB carries out what was let in"
+    );
+}
+
+#[tokio::test]
+async fn a_policy_that_is_gone_or_covers_no_more_does_not_refuse() {
+    let spec = json!({"namespaceSelector": {"matchLabels": {"env": "prod"}}, "replicas": {"max": 5}});
+    let ask = create(&horizontal("ask", 7));
+    let world = with_policy(&spec);
+    assert_eq!(world.ids(&ask).await, [""; 0], "the cache does not know yet that the namespace has the label");
+    let world = with_policy(&spec);
+    let labelled = json!({"metadata": {"name": "demo", "labels": {"env": "prod"}}});
+    world.tell(Topic::Namespaces, &[labelled]);
+    assert_eq!(world.ids(&ask).await, ["policy/replicas"]);
+    world.serve("/api/v1/namespaces/demo", json!({"metadata": {"name": "demo"}}));
+    assert_eq!(world.ids(&ask).await, [""; 0], "the label was taken away");
+    world.serve("/api/v1/namespaces/demo", json!({"metadata": {"name": "demo", "labels": {"env": "prod"}}}));
+    world.serve(POLICIES, json!({"items": []}));
+    assert_eq!(world.ids(&create(&horizontal("ask-2", 7))).await, [""; 0], "the policy is gone");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_understood_refuses_nothing_and_is_told() {
+    let world = with_policy(&json!({"replicas": {"max": 5}, "newer": true}));
+    assert_eq!(world.ids(&create(&horizontal("ask", 7))).await, ["policy/unreadable?"]);
+    assert_eq!(world.ids(&update(KUBEDB, "/spec/replicas", json!(7))).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_policy_may_refuse_direct_edits_but_not_what_an_operation_wished() {
+    let world = with_policy(&json!({"directEdits": "deny"}));
+    let edit = update("ann", "/spec/replicas", json!(7));
+    assert_eq!(world.ids(&edit).await, ["policy/direct-edits"]);
+    // One that has just ended, and that no watch has told of.
+    let mut ended = horizontal("ask", 7);
+    ended["status"] = json!({"phase": "Successful"});
+    world.serve(OPERATIONS, json!({"items": [ended]}));
+    assert_eq!(world.ids(&edit).await, [""; 0]);
+}
+
+#[rstest]
+#[case::in_the_namespace(json!({"operations": {"perNamespace": 1}}))]
+#[case::in_the_cluster(json!({"operations": {"perCluster": 1}}))]
+#[tokio::test]
+async fn one_that_was_let_in_takes_a_place_at_once_and_a_dry_run_none(#[case] spec: Value) {
+    let world = with_policy(&spec);
+    let ask = |name: &str, database: &str| {
+        let mut ask = horizontal(name, 5);
+        ask["spec"]["databaseRef"]["name"] = json!(database);
+        create(&ask)
+    };
+    let mut other = database();
+    other["metadata"]["name"] = json!("other");
+    world.tell(Topic::Engine("mongodb", dbscale_cluster::trim::shapes::Role::Database), &[database(), other.clone()]);
+    world.serve(&format!("{DATABASES}/other"), other);
+    let mut dry = ask("dry", "db");
+    dry["request"]["dryRun"] = json!(true);
+    assert_eq!(world.ids(&dry).await, [""; 0]);
+    assert_eq!(world.ids(&ask("first", "db")).await, [""; 0]);
+    assert_eq!(world.ids(&ask("second", "other")).await, ["policy/operations"]);
+    assert_eq!(world.ids(&ask("first", "db")).await, [""; 0], "the same once more takes no second place");
+    let restart = create(&request("restart", "Restart", json!({})));
+    assert_eq!(world.ids(&restart).await, [""; 0], "it does not scale");
 }

@@ -9,6 +9,7 @@ pub mod handler;
 pub mod judge;
 pub mod live;
 pub mod metrics;
+pub mod policies;
 pub mod program;
 pub mod review;
 pub mod self_managed;

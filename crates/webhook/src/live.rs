@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use dbscale_cluster::cache::{Cache, Seen};
+use dbscale_cluster::cache::{Cache, ReadPolicy, Seen, labels_of_namespace, read_policy};
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{ClassFact, Facts, Known};
-use futures::future::{join, try_join};
+use dbscale_core::scaling_policy::Labels;
+use futures::future::{join, try_join, try_join3};
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -18,6 +19,7 @@ const SETTLES_MS: i64 = 1000;
 
 /// What has to be read.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each names a thing to read, and any may be needed beside any other")]
 pub struct Needs {
     /// The database.
     pub database: bool,
@@ -25,6 +27,8 @@ pub struct Needs {
     pub operations: bool,
     /// The storage classes.
     pub classes: bool,
+    /// The scaling policies, and the labels of the namespace.
+    pub policies: bool,
 }
 
 /// Facts that were read just now.
@@ -36,6 +40,8 @@ pub struct Read {
     pub operations: Vec<Seen>,
     /// The storage classes.
     pub classes: std::collections::BTreeMap<String, ClassFact>,
+    /// The scaling policies, and the labels of the namespace, where they were needed.
+    pub policies: Option<(Vec<ReadPolicy>, Labels)>,
 }
 
 /// Reads what is needed of what `asked` is about.
@@ -59,8 +65,15 @@ pub async fn read(cluster: &Cluster, cache: &Cache, asked: &Asked, needs: Needs)
         Ok((operations, database))
     };
     let classes = async { if needs.classes { cluster.storage_classes().await } else { Ok(Vec::new()) } };
-    let ((operations, database), classes) = try_join(objects, classes).await?;
-    Ok(Read { database, operations, classes: classes.iter().filter_map(ClassFact::of).collect() })
+    let policies = async {
+        if !needs.policies {
+            return Ok(None);
+        }
+        let (policies, place) = try_join(cluster.policies(), cluster.namespace(namespace)).await?;
+        Ok(Some((policies.iter().map(read_policy).collect(), labels_of_namespace(namespace, Some(&place)))))
+    };
+    let ((operations, database), classes, policies) = try_join3(objects, classes, policies).await?;
+    Ok(Read { database, operations, classes: classes.iter().filter_map(ClassFact::of).collect(), policies })
 }
 
 /// The OpsRequests of the database. One that was let in a moment ago may not be stored yet: it is waited for, and where it

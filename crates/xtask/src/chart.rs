@@ -52,7 +52,13 @@ fn about() -> String {
 
 fn templates() -> Vec<Template> {
     vec![
-        Template { name: "crds.yaml", condition: "", sources: &["crds"], edits: Vec::new(), everywhere: Vec::new() },
+        Template {
+            name: "crds.yaml",
+            condition: "",
+            sources: &["crds", "base/rbac-policy-reader.yaml"],
+            edits: Vec::new(),
+            everywhere: Vec::new(),
+        },
         Template {
             name: "webhook.yaml",
             condition: ".Values.webhook.enabled",

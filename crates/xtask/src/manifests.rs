@@ -77,10 +77,14 @@ rules:
   - apiGroups: [storage.k8s.io]
     resources: [storageclasses]
     verbs: [list, watch]
-  # Where refusals are warnings: the label dbscale.dev/enforcement.
+  # What administrators allow of scaling.
+  - apiGroups: [dbscale.dev]
+    resources: [scalingpolicies]
+    verbs: [list, watch]
+  # Where refusals are warnings, and which policies cover: the labels.
   - apiGroups: [""]
     resources: [namespaces]
-    verbs: [list, watch]
+    verbs: [get, list, watch]
   # Whether a smaller size is the way back from a failed expansion.
   - apiGroups: [""]
     resources: [persistentvolumeclaims]

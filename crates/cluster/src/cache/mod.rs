@@ -4,6 +4,7 @@
 //! A database is kept as the text of its trimmed object, some hundred bytes; the typed view is five times as large, and is
 //! made again where it is asked for. Of OpsRequests the active ones are kept, and the finished ones for ten minutes.
 
+mod policies;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
@@ -13,10 +14,12 @@ use dbscale_core::catalog::{Catalog, Engine, SetKind};
 use dbscale_core::facts::{ClassFact, Known};
 use dbscale_core::json;
 use dbscale_core::policy::ENFORCEMENT;
+use dbscale_core::scaling_policy::Labels;
 use dbscale_core::status::Operation;
 use jiff::Timestamp;
 use serde_json::Value;
 
+pub use self::policies::{ReadPolicy, labels_of_namespace, read_policy};
 use self::store::{State, Store, feed};
 use crate::trim::shapes::Role;
 
@@ -80,8 +83,9 @@ struct Kinds {
 struct Inner {
     engines: HashMap<&'static str, Kinds>,
     classes: Store<ClassFact>,
-    /// Whether refusals are warnings there, of namespaces that say so or the contrary.
-    lenient: Store<bool>,
+    /// The labels of namespaces: by them policies cover, and refusals are warnings.
+    namespaces: Store<Labels>,
+    policies: Store<ReadPolicy>,
     /// The first and the last error of each watch that is broken (Unix seconds).
     broken: HashMap<Topic, (i64, i64)>,
 }
@@ -97,8 +101,10 @@ pub enum Topic {
     Engine(&'static str, Role),
     /// Storage classes.
     Classes,
-    /// Namespaces that say whether refusals are warnings there: the label [`ENFORCEMENT`].
-    Lenient,
+    /// Namespaces, for their labels.
+    Namespaces,
+    /// Scaling policies.
+    Policies,
     /// Records of scaling.
     Records,
     /// The claims of databases.
@@ -124,7 +130,8 @@ impl Topic {
             Self::Engine(engine, Role::Database) => format!("{engine} databases"),
             Self::Engine(engine, Role::Operation) => format!("{engine} OpsRequests"),
             Self::Classes => "storage classes".to_owned(),
-            Self::Lenient => "namespaces".to_owned(),
+            Self::Namespaces => "namespaces".to_owned(),
+            Self::Policies => "scaling policies".to_owned(),
             Self::Records => "records".to_owned(),
             Self::Claims => "claims".to_owned(),
             Self::Workloads(SetKind::PetSet) => "pet sets".to_owned(),
@@ -174,11 +181,18 @@ impl Cache {
             }),
             // Of no use to rules.
             Topic::Records | Topic::Claims | Topic::Workloads(_) => {}
-            Topic::Lenient => feed(&mut inner.lenient, event, |items, object, there| {
+            Topic::Namespaces => feed(&mut inner.namespaces, event, |items, object, there| {
                 let (_, name) = key(object);
                 if there {
-                    let label = object["metadata"]["labels"][ENFORCEMENT].as_str();
-                    items.insert(name.into(), label == Some("warn"));
+                    items.insert(name.into(), labels_of_namespace(name, Some(object)));
+                } else {
+                    items.remove(name);
+                }
+            }),
+            Topic::Policies => feed(&mut inner.policies, event, |items, object, there| {
+                let (_, name) = key(object);
+                if there {
+                    items.insert(name.into(), read_policy(object));
                 } else {
                     items.remove(name);
                 }
@@ -272,7 +286,11 @@ impl Cache {
     /// Whether refusals are warnings in a namespace; `None` where it does not say.
     #[must_use]
     pub fn is_lenient(&self, namespace: &str) -> Option<bool> {
-        self.lock().lenient.items.get(namespace).copied()
+        match self.lock().namespaces.items.get(namespace)?.get(ENFORCEMENT)?.as_str() {
+            "warn" => Some(true),
+            "enforce" => Some(false),
+            _ => None,
+        }
     }
 
     /// Remembers an OpsRequest that is let in, until a watch tells of it.
@@ -319,7 +337,8 @@ impl Cache {
             }
         };
         look(Topic::Classes, &inner.classes.state);
-        look(Topic::Lenient, &inner.lenient.state);
+        look(Topic::Namespaces, &inner.namespaces.state);
+        look(Topic::Policies, &inner.policies.state);
         for (engine, kinds) in &inner.engines {
             look(Topic::Engine(engine, Role::Database), &kinds.databases.state);
             look(Topic::Engine(engine, Role::Operation), &kinds.operations.state);

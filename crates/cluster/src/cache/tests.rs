@@ -138,7 +138,57 @@ fn classes_and_lenient_namespaces() {
     assert_eq!(cache.classes().unwrap()["fast"], ClassFact { expands: true, default: true });
     for (name, label) in [("demo", "warn"), ("prod", "enforce")] {
         let namespace = json!({"metadata": {"name": name, "labels": {ENFORCEMENT: label}}});
-        cache.tell(Topic::Lenient, &Event::Apply(&namespace), at(0));
+        cache.tell(Topic::Namespaces, &Event::Apply(&namespace), at(0));
     }
     assert_eq!(["demo", "prod", "other"].map(|n| cache.is_lenient(n)), [Some(true), Some(false), None]);
+}
+
+/// A policy, and how many operations it counts for MongoDB in `demo` at a second.
+fn counted(cache: &Cache, spec: &Value, second: i64) -> (u32, u32) {
+    let policy = read_policy(&json!({"metadata": {"name": "p"}, "spec": spec})).unwrap();
+    let running = cache.running(&policy, mongodb(), "demo", "itself", at(second));
+    (running.namespace, running.cluster)
+}
+
+#[test]
+fn operations_are_counted_among_the_databases_that_a_policy_covers() {
+    let cache = Cache::default();
+    let databases = Topic::Engine("mongodb", Role::Database);
+    for (namespace, name, tier) in [("demo", "db", "gold"), ("demo", "other", "silver"), ("prod", "db", "gold")] {
+        let object = json!({"metadata": {"namespace": namespace, "name": name, "labels": {"tier": tier}}});
+        cache.tell(databases, &Event::Apply(&object), at(0));
+    }
+    let prod = json!({"metadata": {"name": "prod", "labels": {"env": "prod"}}});
+    cache.tell(Topic::Namespaces, &Event::Apply(&prod), at(0));
+    let ask = |namespace: &str, name: &str, database: &str, ops_type: &str, phase: &str| {
+        let object = json!({"metadata": {"namespace": namespace, "name": name}, "status": {"phase": phase},
+            "spec": {"type": ops_type, "databaseRef": {"name": database}}});
+        cache.tell(OPERATIONS, &Event::Apply(&object), at(0));
+    };
+    ask("demo", "one", "db", "HorizontalScaling", "Progressing");
+    ask("demo", "two", "other", "VerticalScaling", "");
+    ask("demo", "itself", "other", "VerticalScaling", "");
+    ask("demo", "restart", "db", "Restart", "Progressing");
+    ask("demo", "ended", "db", "VolumeExpansion", "Successful");
+    ask("prod", "three", "db", "VolumeExpansion", "Approved");
+    assert_eq!(counted(&cache, &json!({}), 0), (2, 3));
+    assert_eq!(counted(&cache, &json!({"selector": {"matchLabels": {"tier": "gold"}}}), 0), (1, 2));
+    assert_eq!(counted(&cache, &json!({"namespaceSelector": {"matchLabels": {"env": "prod"}}}), 0), (0, 1));
+    let by_name = json!({"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "demo"}}});
+    assert_eq!(counted(&cache, &by_name, 0), (2, 2));
+    assert_eq!(counted(&cache, &json!({"engines": ["mysql"]}), 0), (0, 0));
+}
+
+#[test]
+fn a_place_is_kept_for_ten_seconds_or_until_a_watch_tells() {
+    let cache = Cache::default();
+    let admitted = json!({"metadata": {"name": "new", "namespace": "demo"},
+        "spec": {"type": "HorizontalScaling", "databaseRef": {"name": "db"}}});
+    cache.admit(mongodb(), "demo", &admitted, at(0));
+    assert_eq!(counted(&cache, &json!({}), 10), (1, 1));
+    assert_eq!(counted(&cache, &json!({}), 11), (0, 0), "it never came");
+    cache.tell(OPERATIONS, &Event::Apply(&admitted), at(11));
+    assert_eq!(counted(&cache, &json!({}), 100), (1, 1));
+    cache.tell(OPERATIONS, &Event::Delete(&admitted), at(101));
+    assert_eq!(counted(&cache, &json!({}), 101), (0, 0));
 }

@@ -51,8 +51,12 @@ pub(super) struct Operations;
 pub(super) struct Classes;
 
 shape!(
-    /// Of a namespace how it is held to the rules.
-    Names, "/metadata/labels/dbscale.dev~1enforcement"
+    /// Of a namespace how it is held to the rules, and which policies cover it.
+    Namespaces, "/metadata/labels"
+);
+shape!(
+    /// Of a policy what it asks.
+    Policies, "/spec"
 );
 shape!(
     /// Of a record its status, and whose it is.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, OPS_GROUP, OPS_VERSION, SetKind};
-use dbscale_core::record;
+use dbscale_core::{record, scaling_policy};
 use futures::StreamExt as _;
 use jiff::Timestamp;
 use kube::Api;
@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
-use self::kept::{Claims, Classes, Databases, Names, Operations, Records, Shape, Trimmed, Workloads};
+use self::kept::{Claims, Classes, Databases, Namespaces, Operations, Policies, Records, Shape, Trimmed, Workloads};
 use crate::cache::{Cache, Event, Topic};
 use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
@@ -38,9 +38,6 @@ const AT_ONCE: usize = 4;
 
 /// How long a kind waits for its turn; then those before it are taken to hang.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
-
-/// The namespaces that say whether refusals are warnings there, by the label [`dbscale_core::policy::ENFORCEMENT`].
-const LENIENT: &str = "dbscale.dev/enforcement in (enforce,warn)";
 
 /// The claims and workloads of KubeDB's databases. Source: KubeDB's base labels, which its workloads select claims by.
 const KUBEDBS: &str = "app.kubernetes.io/managed-by=kubedb.com";
@@ -70,7 +67,7 @@ pub trait Audience: fmt::Debug + Send + Sync + 'static {
 }
 
 impl Audience for Cache {
-    const OTHERS: &'static [Topic] = &[Topic::Classes, Topic::Lenient];
+    const OTHERS: &'static [Topic] = &[Topic::Classes, Topic::Namespaces, Topic::Policies];
 
     fn tell(&self, topic: Topic, event: &Event<'_>, now: Timestamp) {
         Self::tell(self, topic, event, now);
@@ -148,11 +145,14 @@ impl<A: Audience> Watches<A> {
         for topic in A::OTHERS {
             let (group, version, kind, plural) = match topic {
                 Topic::Classes => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
-                Topic::Lenient => ("", "v1", "Namespace", "namespaces"),
+                Topic::Namespaces => ("", "v1", "Namespace", "namespaces"),
                 Topic::Claims => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
                 Topic::Workloads(SetKind::StatefulSet) => ("apps", "v1", "StatefulSet", "statefulsets"),
                 Topic::Workloads(SetKind::PetSet) => ("apps.k8s.appscode.com", "v1", "PetSet", "petsets"),
                 Topic::Records => (record::GROUP, record::VERSION, record::KIND, record::PLURAL),
+                Topic::Policies => {
+                    (record::GROUP, scaling_policy::VERSION, scaling_policy::KIND, scaling_policy::PLURAL)
+                }
                 Topic::Engine(..) => continue,
             };
             // What every server has is not asked for.
@@ -206,7 +206,8 @@ impl<A: Audience> Watches<A> {
                 Topic::Engine(_, Role::Database) => follow::<A, Databases>(client, &resource, told).await,
                 Topic::Engine(_, Role::Operation) => follow::<A, Operations>(client, &resource, told).await,
                 Topic::Classes => follow::<A, Classes>(client, &resource, told).await,
-                Topic::Lenient => follow::<A, Names>(client, &resource, told).await,
+                Topic::Namespaces => follow::<A, Namespaces>(client, &resource, told).await,
+                Topic::Policies => follow::<A, Policies>(client, &resource, told).await,
                 Topic::Records => follow::<A, Records>(client, &resource, told).await,
                 Topic::Claims => follow::<A, Claims>(client, &resource, told).await,
                 Topic::Workloads(_) => follow::<A, Workloads>(client, &resource, told).await,
@@ -230,9 +231,8 @@ async fn follow<A: Audience, S: Shape>(client: kube::Client, resource: &ApiResou
     let api: Api<Trimmed<A, S>> = Api::all_with(client, resource);
     let config = watcher::Config::default().page_size(PAGE);
     let config = match topic {
-        Topic::Lenient => config.labels(LENIENT),
         Topic::Claims | Topic::Workloads(_) => config.labels(KUBEDBS),
-        Topic::Engine(..) | Topic::Classes | Topic::Records => config,
+        Topic::Engine(..) | Topic::Classes | Topic::Namespaces | Topic::Policies | Topic::Records => config,
     };
     let mut events = std::pin::pin!(watcher::watcher(api, config).default_backoff());
     let mut broken = String::new();

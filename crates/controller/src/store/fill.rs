@@ -76,7 +76,7 @@ impl Inner {
                     changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
                 }
             }
-            Topic::Classes | Topic::Lenient => {}
+            Topic::Classes | Topic::Namespaces | Topic::Policies => {}
         }
     }
 
@@ -107,7 +107,7 @@ impl Inner {
                 }
                 changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
             }
-            Topic::Classes | Topic::Lenient => {}
+            Topic::Classes | Topic::Namespaces | Topic::Policies => {}
         }
     }
 
@@ -146,7 +146,7 @@ impl Inner {
                         entry.record = None;
                     }
                 }
-                Topic::Claims | Topic::Workloads(_) | Topic::Classes | Topic::Lenient => {}
+                Topic::Claims | Topic::Workloads(_) | Topic::Classes | Topic::Namespaces | Topic::Policies => {}
             }
             if dropped {
                 changed.insert(key.clone());
@@ -202,7 +202,7 @@ pub(super) fn concerns(topic: Topic, key: &Key) -> bool {
     match topic {
         Topic::Engine(engine, _) => engine == key.engine,
         Topic::Records | Topic::Claims | Topic::Workloads(_) => true,
-        Topic::Classes | Topic::Lenient => false,
+        Topic::Classes | Topic::Namespaces | Topic::Policies => false,
     }
 }
 

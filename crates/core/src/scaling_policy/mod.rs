@@ -6,6 +6,7 @@
 mod amounts;
 mod bounds;
 mod selector;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -172,9 +173,13 @@ impl ScalingPolicy {
     /// [`ScalingPolicy::selects`].
     #[must_use]
     pub fn reaches(&self, engine: &Engine, namespace: &Labels) -> bool {
+        self.names(engine) && self.spec.namespace_selector.as_ref().is_none_or(|s| s.matches(namespace))
+    }
+
+    /// Whether an engine is one of those that it names; any is, where it names none.
+    fn names(&self, engine: &Engine) -> bool {
         let named = |name: &String| Catalog::builtin().find(name).is_some_and(|known| known.name == engine.name);
-        (self.spec.engines.is_empty() || self.spec.engines.iter().any(named))
-            && self.spec.namespace_selector.as_ref().is_none_or(|s| s.matches(namespace))
+        self.spec.engines.is_empty() || self.spec.engines.iter().any(named)
     }
 
     /// Whether it covers a database with these labels, where it [`ScalingPolicy::reaches`] its namespace.

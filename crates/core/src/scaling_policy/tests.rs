@@ -213,3 +213,39 @@ fn reach(#[case] spec: Value, #[case] reaches: bool) {
     let labels = Labels::from([("env".to_owned(), "prod".to_owned())]);
     assert_eq!(policy("a", &spec).policy.reaches(Catalog::builtin().find("mongodb").unwrap(), &labels), reaches);
 }
+
+#[rstest]
+#[case::all(json!({}), Ok("it covers every database"))]
+#[case::by_all_it_can(
+    json!({"engines": ["mongodb"], "namespaceSelector": {"matchLabels": {"env": "prod"}}, "selector": {"matchExpressions": [
+        {"key": "tier", "operator": "In", "values": ["gold", "silver"]}, {"key": "team", "operator": "DoesNotExist"}]}}),
+    Ok("mongodb is among the engines mongodb, its namespace has env=prod, it has tier in (gold, silver), no team"))]
+#[case::another_engine(json!({"engines": ["mysql", "redis"]}), Err("mongodb is not among the engines mysql, redis"))]
+#[case::another_namespace(json!({"namespaceSelector": {"matchLabels": {"env": "test"}}}), Err("its namespace does not have env=test"))]
+#[case::another_tier(json!({"selector": {"matchLabels": {"tier": "silver"}}}), Err("it does not have tier=silver"))]
+fn why_it_covers(#[case] spec: Value, #[case] why: Result<&str, &str>) {
+    let namespace = Labels::from([("env".to_owned(), "prod".to_owned())]);
+    let fact = policy("a", &spec);
+    let told = fact.policy.why(Catalog::builtin().find("mongodb").unwrap(), &namespace, &labels_of(&database()));
+    assert_eq!(told, why.map(str::to_owned).map_err(str::to_owned));
+}
+
+#[test]
+fn what_it_asks_in_words() {
+    let spec = json!({"replicas": {"min": 3, "max": 7, "maxStep": 2}, "storage": {"maxStep": "1Ti"}, "cpu": {"min": 1},
+        "memory": {"max": "64Gi"}, "sizes": {"allowed": ["db.t3.large", "odd"], "own": {"odd": {"cpu": 3, "memory": "3Gi"}}},
+        "operations": {"perNamespace": 2, "perCluster": 10}, "directEdits": "deny"});
+    assert_eq!(
+        policy("a", &spec).policy.spec.asks(),
+        [
+            "replicas 3 to 7, steps of 2",
+            "storage steps of 1Ti",
+            "cpu 1 at least",
+            "memory 64Gi at most",
+            "sizes db.t3.large, odd",
+            "odd = 3 CPU, 3Gi",
+            "operations 2 at once in a namespace, 10 at once in the cluster",
+            "no direct edits"
+        ]
+    );
+}

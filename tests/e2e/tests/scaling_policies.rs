@@ -1,0 +1,273 @@
+//! Scaling policies through the webhook, on the real API server: each field refuses and lets in, requests and direct edits.
+#![allow(
+    missing_docs,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests explain themselves, and a panic is how one fails"
+)]
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use dbscale_e2e::webhook::Webhook;
+use dbscale_e2e::{Answer, World, databases};
+use serde_json::{Value, json};
+
+/// A policy of this test alone. Dropping it takes it away.
+struct Policy(String);
+
+impl Policy {
+    /// One that covers the world's namespace, beside what else it says.
+    fn new(world: &World, name: &str, mut spec: Value) -> Self {
+        spec["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": world.namespace}});
+        let policy = Self(format!("{}-{name}", world.namespace));
+        world.create(&policy.object(spec));
+        policy
+    }
+
+    fn object(&self, spec: Value) -> Value {
+        json!({"apiVersion": "dbscale.dev/v1alpha1", "kind": "ScalingPolicy", "metadata": {"name": self.0}, "spec": spec})
+    }
+}
+
+impl Drop for Policy {
+    fn drop(&mut self) {
+        let _ = World::command(&["delete", "scalingpolicy", &self.0]).output();
+    }
+}
+
+/// A MongoDB without pods: it is only judged.
+fn database(name: &str) -> Value {
+    let mut object = databases::mongodb();
+    object["metadata"] = json!({"name": name, "labels": {"tier": "gold"},
+        "annotations": {"testbed.dbscale.dev/no-pods": "true", "testbed.dbscale.dev/never-start": "true"}});
+    object
+}
+
+fn request(name: &str, ops_type: &str, database: &str, stanza: &Value) -> Value {
+    let mut spec = stanza.clone();
+    spec["type"] = json!(ops_type);
+    spec["databaseRef"] = json!({"name": database});
+    json!({"apiVersion": "ops.kubedb.com/v1alpha1", "kind": "MongoDBOpsRequest", "metadata": {"name": name}, "spec": spec})
+}
+
+fn members(n: i64) -> Value {
+    request("ask", "HorizontalScaling", "db", &json!({"horizontalScaling": {"replicas": n}}))
+}
+
+fn volumes(size: &str) -> Value {
+    request("ask", "VolumeExpansion", "db", &json!({"volumeExpansion": {"mode": "Offline", "replicaSet": size}}))
+}
+
+fn sized(cpu: &str, memory: &str) -> Value {
+    let resources = databases::resources(cpu, memory);
+    request("ask", "VerticalScaling", "db", &json!({"verticalScaling": {"replicaSet": {"resources": resources}}}))
+}
+
+/// Asks until the answer is as the condition wants it: a policy takes a moment to be known.
+fn until(ask: impl Fn() -> Answer, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    let began = Instant::now();
+    loop {
+        let answer = ask();
+        if wanted(&answer) || began.elapsed() > Duration::from_secs(30) {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// What is refused by a policy alone says so, and by which rule, policy and field.
+fn assert_refused(answer: &Answer, rule: &str, policy: &Policy, field: &str) {
+    let said = &answer.stderr;
+    let names = said.contains(&format!("[{rule}] ")) && said.contains(&format!("ScalingPolicy {} ", policy.0));
+    assert!(answer.code == 1 && names && said.contains(&format!("(spec.{field})")), "{rule}: {said}");
+    assert!(said.contains("Forbidden"), "code 403, and kubectl tells the whole message: {said}");
+}
+
+#[test]
+fn each_field_refuses_requests_and_lets_in_what_it_allows() {
+    let world = World::unjudged("spol-fields");
+    world.create(&database("db"));
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let _webhook = Webhook::start(&world, &[]);
+    // The policy, what it refuses by which rule and field, and what it lets in.
+    let table = [
+        (json!({"replicas": {"max": 5}}), "policy/replicas", "replicas.max", members(6), members(5)),
+        (json!({"replicas": {"min": 3}}), "policy/replicas", "replicas.min", members(2), members(4)),
+        (json!({"replicas": {"maxStep": 1}}), "policy/replicas", "replicas.maxStep", members(5), members(4)),
+        (json!({"storage": {"max": "50Gi"}}), "policy/storage", "storage.max", volumes("51Gi"), volumes("50Gi")),
+        (json!({"storage": {"maxStep": "5Gi"}}), "policy/storage", "storage.maxStep", volumes("26Gi"), volumes("25Gi")),
+        (json!({"cpu": {"max": 2}}), "policy/cpu", "cpu.max", sized("2100m", "1Gi"), sized("2", "1Gi")),
+        (json!({"cpu": {"min": "100m"}}), "policy/cpu", "cpu.min", sized("50m", "1Gi"), sized("100m", "1Gi")),
+        (json!({"memory": {"max": "4Gi"}}), "policy/memory", "memory.max", sized("1", "5Gi"), sized("1", "4096Mi")),
+        (json!({"memory": {"min": "256Mi"}}), "policy/memory", "memory.min", sized("1", "200Mi"), sized("1", "1Gi")),
+        (
+            json!({"sizes": {"allowed": ["db.t3.medium"]}}),
+            "policy/size",
+            "sizes.allowed",
+            sized("2", "3Gi"),
+            sized("2", "4Gi"),
+        ),
+        (
+            json!({"sizes": {"allowed": ["odd"], "own": {"odd": {"cpu": 3, "memory": "3Gi"}}}}),
+            "policy/size",
+            "sizes.allowed",
+            sized("2", "4Gi"),
+            sized("3", "3Gi"),
+        ),
+        (
+            json!({"operations": {"perNamespace": 0}}),
+            "policy/operations",
+            "operations.perNamespace",
+            members(4),
+            request("ask", "Restart", "db", &json!({})),
+        ),
+        (
+            json!({"operations": {"perCluster": 0}}),
+            "policy/operations",
+            "operations.perCluster",
+            members(4),
+            request("ask", "Restart", "db", &json!({})),
+        ),
+    ];
+    for (number, (spec, rule, field, wrong, right)) in table.into_iter().enumerate() {
+        let policy = Policy::new(&world, &number.to_string(), spec);
+        let ask = |object: &Value| world.try_create(object, &["--dry-run=server"]);
+        assert_refused(&until(|| ask(&wrong), |a| a.code != 0), rule, &policy, field);
+        let allowed = ask(&right);
+        assert_eq!(allowed.code, 0, "{rule}: {}", allowed.stderr);
+        drop(policy);
+        let free = until(|| ask(&wrong), |a| a.code == 0);
+        assert_eq!(free.code, 0, "a policy that is gone refuses nothing: {}", free.stderr);
+    }
+}
+
+#[test]
+fn direct_edits_are_held_to_it_and_kubedb_is_not() {
+    let world = World::unjudged("spol-edits");
+    world.create(&database("db"));
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let _webhook = Webhook::start(&world, &[]);
+    let patch = |spec: &Value, more: &[&str]| {
+        let text = json!({"spec": spec}).to_string();
+        let all = ["patch", "mongodb/db", "--type=merge", "--dry-run=server", "-n", &world.namespace, "-p", &text];
+        world.kubectl(&[&all[..], more].concat())
+    };
+    let size = |size: &str| json!({"storage": {"resources": {"requests": {"storage": size}}}});
+    let policy = Policy::new(
+        &world,
+        "bounds",
+        json!({"selector": {"matchLabels": {"tier": "gold"}}, "replicas": {"max": 5}, "storage": {"max": "50Gi"}}),
+    );
+    assert_refused(
+        &until(|| patch(&json!({"replicas": 6}), &[]), |a| a.code != 0),
+        "policy/replicas",
+        &policy,
+        "replicas.max",
+    );
+    assert_refused(&patch(&size("60Gi"), &[]), "policy/storage", &policy, "storage.max");
+    for allowed in [json!({"replicas": 5}), size("50Gi")] {
+        let answer = patch(&allowed, &[]);
+        assert_eq!(answer.code, 0, "{allowed}: {}", answer.stderr);
+    }
+    let kubedb = ["--as", "system:serviceaccount:kubedb:kubedb-ops-manager", "--as-group=system:masters"];
+    let written = patch(&json!({"replicas": 6}), &kubedb);
+    assert_eq!((written.code, written.stderr.as_str()), (0, ""));
+    let strict = Policy::new(&world, "strict", json!({"directEdits": "deny"}));
+    assert_refused(
+        &until(|| patch(&json!({"replicas": 4}), &[]), |a| a.code != 0),
+        "policy/direct-edits",
+        &strict,
+        "directEdits",
+    );
+    world.must(&["label", "mongodb/db", "-n", &world.namespace, "tier=silver", "--overwrite"]);
+    drop(strict);
+    let free = until(|| patch(&json!({"replicas": 6}), &[]), |a| a.code == 0);
+    assert_eq!(free.code, 0, "the selector is for another tier: {}", free.stderr);
+}
+
+#[test]
+fn what_a_policy_cannot_mean_is_refused_by_its_definition() {
+    let world = World::unjudged("spol-crd");
+    let policy = Policy(world.namespace.clone());
+    for (spec, why) in [
+        (json!({"engines": ["mongodb"]}), "it asks nothing"),
+        (json!({"engines": ["mongdb"], "replicas": {"max": 1}}), "Unsupported value: \"mongdb\""),
+        (json!({"replicas": {}}), "should have at least 1 properties"),
+        (json!({"replicas": {"min": 5, "max": 3}}), "min is more than max"),
+        (json!({"replicas": {"max": 0}}), "should be greater than or equal to 1"),
+        (json!({"storage": {"min": "1Ti", "max": "500Gi"}}), "min 1Ti is more than max 500Gi"),
+        (json!({"cpu": {"min": 4, "max": "500m"}}), "min 4 is more than max 500m"),
+        (json!({"memory": {"max": "4GB"}}), "write an amount such as"),
+        (json!({"memory": {"max": "1e999999999"}}), "write an amount such as"),
+        (json!({"memory": {"max": -5}}), "write an amount such as"),
+        (json!({"memory": {"max": "0Gi"}}), "must be more than zero"),
+        (json!({"sizes": {"own": {"a": {"cpu": 1}}}}), "memory: Required value"),
+        (json!({"directEdits": "refuse"}), "Unsupported value: \"refuse\""),
+        (
+            json!({"replicas": {"max": 3}, "selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
+            "need values",
+        ),
+    ] {
+        let answer = world.try_create(&policy.object(spec.clone()), &["--dry-run=server"]);
+        assert!(answer.code == 1 && answer.stderr.contains(why), "{spec}: {}", answer.stderr);
+    }
+    for right in [
+        json!({"replicas": {"min": 3, "max": 3, "maxStep": 1}, "cpu": {"min": "500m", "max": 4}, "memory": {"max": "64Gi"}}),
+        json!({"storage": {"min": "1.5Gi", "max": "1536Mi"}, "engines": ["redis"]}),
+    ] {
+        let answer = world.try_create(&policy.object(right.clone()), &["--dry-run=server"]);
+        assert_eq!(answer.code, 0, "{right}: {}", answer.stderr);
+    }
+}
+
+/// How many ask at once, and how many are let in.
+const ASKED: usize = 50;
+const PLACES: usize = 5;
+
+#[test]
+fn of_fifty_that_come_at_once_as_many_are_let_in_as_there_are_places() {
+    let world = World::unjudged("spol-limit");
+    let name = |n: usize| format!("db-{n}");
+    for n in 0..ASKED {
+        world.create(&database(&name(n)));
+    }
+    world.until(&format!("mongodb/{}", name(ASKED - 1)), ".status.phase", "Ready");
+    let _webhook = Webhook::start(&world, &[]);
+    let policy = Policy::new(&world, "limit", json!({"operations": {"perNamespace": PLACES}, "replicas": {"max": 5}}));
+    let ask = |n: usize, replicas: i64| {
+        request(
+            &format!("ask-{n}"),
+            "HorizontalScaling",
+            &name(n),
+            &json!({"horizontalScaling": {"replicas": replicas}}),
+        )
+    };
+    let known = until(|| world.try_create(&ask(0, 6), &["--dry-run=server"]), |a| a.code != 0);
+    assert_refused(&known, "policy/replicas", &policy, "replicas.max");
+    let begun: Vec<Child> = (0..ASKED)
+        .map(|n| {
+            let file = world.write(&format!("ask-{n}"), &ask(n, 5).to_string());
+            let mut create = World::command(&["create", "--validate=false", "-n", &world.namespace, "-f", &file]);
+            create.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    let ended: Vec<_> = begun.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
+    let refused: Vec<String> = ended
+        .iter()
+        .filter(|output| !output.status.success())
+        .map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
+        .collect();
+    for said in &refused {
+        assert!(said.contains("[policy/operations] 5 operations are active in namespace"), "{said}");
+    }
+    assert_eq!(refused.len(), ASKED - PLACES);
+    let there = world.must(&["get", "mongodbopsrequests", "-n", &world.namespace, "-o", "name"]);
+    assert_eq!(there.lines().count(), PLACES);
+    // A place is free again when one is gone.
+    let one = there.lines().next().unwrap();
+    world.must(&["delete", one, "-n", &world.namespace]);
+    let next =
+        until(|| world.try_create(&ask(99, 5), &["--dry-run=server"]), |a| !a.stderr.contains("policy/operations"));
+    assert!(next.stderr.contains("[database/missing]"), "{}", next.stderr);
+}
