@@ -13,6 +13,7 @@ mod kubeconfig;
 pub mod lease;
 #[cfg(test)]
 mod mock;
+pub mod policies;
 pub mod read;
 pub mod trim;
 pub mod unchanged;

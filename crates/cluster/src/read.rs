@@ -2,8 +2,6 @@
 
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, SetKind};
 use dbscale_core::json;
-use dbscale_core::record::GROUP;
-use dbscale_core::scaling_policy;
 use serde_json::Value;
 
 use crate::call::{Call, Cluster};
@@ -118,31 +116,6 @@ impl Cluster {
     ) -> Result<Vec<Value>, ApiFailure> {
         let its = |object: &Value| json::text(object, &["spec", &engine.reference, "name"]) == database;
         self.list_of(&operations_path(engine, Some(namespace)), None, its).await
-    }
-
-    /// All scaling policies; none where their kind is not installed.
-    ///
-    /// # Errors
-    /// What the server says.
-    pub async fn policies(&self) -> Result<Vec<Value>, ApiFailure> {
-        let path = format!("/apis/{GROUP}/{}/{}", scaling_policy::VERSION, scaling_policy::PLURAL);
-        match self.list(&path, None).await {
-            Err(failure) if matches!(failure.kind, Kind::NotInstalled | Kind::NotFound) => Ok(Vec::new()),
-            // Whoever has no right is told so, also where the kind is not there.
-            Err(failure) if failure.kind == Kind::Forbidden && !self.has_policies().await => Ok(Vec::new()),
-            answer => answer,
-        }
-    }
-
-    /// Whether scaling policies are installed, as far as discovery tells, which everybody may ask.
-    async fn has_policies(&self) -> bool {
-        let found = self.call(&Call::get(format!("/apis/{GROUP}/{}", scaling_policy::VERSION))).await;
-        let absent = |failure: &ApiFailure| matches!(failure.kind, Kind::NotInstalled | Kind::NotFound);
-        let is = |resource: &Value| resource.get("name").and_then(Value::as_str) == Some(scaling_policy::PLURAL);
-        match found {
-            Ok(list) => list.get("resources").and_then(Value::as_array).is_some_and(|all| all.iter().any(is)),
-            Err(failure) => !absent(&failure),
-        }
     }
 
     /// A namespace.

@@ -18,6 +18,7 @@ use crate::commands::describe::DescribeArgs;
 use crate::commands::doctor::DoctorArgs;
 use crate::commands::history::HistoryArgs;
 use crate::commands::lint::LintArgs;
+use crate::commands::policy::PolicyArgs;
 use crate::commands::retry::RetryArgs;
 use crate::commands::rollback::RollbackArgs;
 use crate::commands::version::VersionArgs;
@@ -272,6 +273,11 @@ pub enum Command {
         after_help = "Examples:\n  kubectl dbscale doctor\n  kubectl dbscale doctor mongodb/my-db -n shop -o json"
     )]
     Doctor(DoctorArgs),
+    /// Which scaling policies cover a database, and what they would refuse
+    #[command(
+        after_help = "Examples:\n  kubectl dbscale policy list\n  kubectl dbscale policy check mongodb/my-db --replicas 9"
+    )]
+    Policy(PolicyArgs),
     /// How the admission webhook stands; in an emergency, take it out of the way
     #[command(
         after_help = "Examples:\n  kubectl dbscale webhook status\n  kubectl dbscale webhook disable --fail-open"

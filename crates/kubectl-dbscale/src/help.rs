@@ -9,7 +9,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Scale", &["vertical", "horizontal", "storage", "set", "apply"]),
     ("Follow", &["status", "describe", "history", "wait"]),
     ("Undo", &["rollback", "retry", "cancel", "cleanup"]),
-    ("Check", &["plan", "lint", "doctor"]),
+    ("Check", &["plan", "lint", "policy", "doctor"]),
     ("Operate", &["webhook"]),
     ("Reference", &["engines", "sizes", "explain", "completion", "version"]),
 ];

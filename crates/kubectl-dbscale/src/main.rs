@@ -20,8 +20,8 @@ use std::process::ExitCode;
 
 use crate::cli::{Cli, Command};
 use crate::commands::{
-    apply, cancel, change, cleanup, completion as scripts, describe, doctor, history, lint, plan, reference, retry,
-    rollback, version, wait,
+    apply, cancel, change, cleanup, completion as scripts, describe, doctor, history, lint, plan, policy, reference,
+    retry, rollback, version, wait,
 };
 use crate::outcome::Failure;
 use crate::run::failure::EXIT_ERROR;
@@ -54,6 +54,7 @@ fn main() -> ExitCode {
         Command::Cancel(args) => block_on(cancel::run(args, &cli.global)),
         Command::Cleanup(args) => block_on(cleanup::run(args, &cli.global)),
         Command::Wait(args) => block_on(wait::run(args, &cli.global)),
+        Command::Policy(args) => block_on(policy::run(args, &cli.global)),
         Command::Webhook(args) => block_on(webhook::run(args, &cli.global)),
     };
     match done {

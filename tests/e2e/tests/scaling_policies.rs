@@ -221,6 +221,67 @@ fn what_a_policy_cannot_mean_is_refused_by_its_definition() {
     }
 }
 
+#[test]
+fn the_plugin_tells_before_it_asks_and_knows_the_sizes_of_policies() {
+    let world = World::unjudged("spol-plugin"); // no webhook is asked here
+    world.create(&database("db"));
+    world.until("mongodb/db", ".status.phase", "Ready");
+    let bounds = Policy::new(&world, "bounds", json!({"replicas": {"max": 5}, "storage": {"max": "50Gi"}}));
+    let sizes = json!({"allowed": ["team.odd"], "own": {"team.odd": {"cpu": "300m", "memory": "300Mi"}}});
+    let sizes = Policy::new(&world, "sizes", json!({"selector": {"matchLabels": {"tier": "gold"}}, "sizes": sizes}));
+    let silver =
+        Policy::new(&world, "silver", json!({"selector": {"matchLabels": {"tier": "silver"}}, "cpu": {"max": 1}}));
+    for (arguments, code, says) in [
+        (
+            vec!["horizontal", "mg/db", "--replicas", "7"],
+            3,
+            format!("7 members of replicaSet: ScalingPolicy {}", bounds.0),
+        ),
+        (
+            vec!["storage", "mg/db", "--to", "60Gi"],
+            3,
+            format!("60Gi for a volume of replicaSet: ScalingPolicy {}", bounds.0),
+        ),
+        (
+            vec!["vertical", "mg/db", "--size", "db.t3.medium"],
+            3,
+            format!("no size that ScalingPolicy {} allows", sizes.0),
+        ),
+        (vec!["vertical", "mg/db", "--size", "team.odd", "--dry-run=client"], 0, String::new()),
+        (vec!["vertical", "mg/db", "--size", "team.od"], 2, "there is no size class \"team.od\"".to_owned()),
+        (vec!["plan", "mg/db", "--replicas", "5", "--size", "team.odd"], 0, String::new()),
+        (vec!["policy", "check", "mg/db", "--replicas", "7"], 3, "policy/replicas".to_owned()),
+        (vec!["policy", "check", "mg/db", "--replicas", "5"], 0, String::new()),
+        (vec!["policy", "check", "mg/nobody"], 0, String::new()),
+        (vec!["policy", "check"], 2, "say which database".to_owned()),
+        (vec!["policy", "list", "mg/db"], 2, "list takes no targets".to_owned()),
+    ] {
+        let answer = world.dbscale(&arguments);
+        assert!(
+            answer.code == code && answer.stderr.contains(&says),
+            "{arguments:?}: {} {}",
+            answer.code,
+            answer.stderr
+        );
+    }
+    assert_eq!(
+        world.must(&["get", "mongodbopsrequests", "-n", &world.namespace, "-o", "name"]),
+        "",
+        "nothing was asked"
+    );
+    let checked = world.dbscale(&["policy", "check", "mg/db", "--replicas", "7", "-o", "json"]);
+    let told: Value = serde_json::from_str(&checked.stdout).unwrap();
+    let of = |policy: &Policy| told["policies"].as_array().unwrap().iter().find(|p| p["name"] == *policy.0).unwrap();
+    assert_eq!(
+        (&of(&sizes)["covers"], &of(&sizes)["asks"]),
+        (&json!(true), &json!("sizes team.odd; team.odd = 300m CPU, 300Mi"))
+    );
+    assert_eq!((&of(&silver)["covers"], &of(&silver)["why"]), (&json!(false), &json!("it does not have tier=silver")));
+    assert_eq!((&told["findings"][0]["rule"], &told["name"]), (&json!("policy/replicas"), &json!("db")));
+    let listed = world.dbscale(&["policy", "list", "-o", "name"]);
+    assert!(listed.stdout.contains(&format!("scalingpolicy.dbscale.dev/{}\n", silver.0)), "{}", listed.stdout);
+}
+
 /// How many ask at once, and how many are let in.
 const ASKED: usize = 50;
 const PLACES: usize = 5;

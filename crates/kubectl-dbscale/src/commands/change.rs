@@ -89,17 +89,25 @@ fn set(args: &SetArgs, global: &Global) -> Result<Wanted, Failure> {
     Ok(wanted)
 }
 
-fn counted(intent: Intent, args: &CountArgs) -> Intent {
+/// The wish with the numbers of the flags.
+#[must_use]
+pub fn counted(intent: Intent, args: &CountArgs) -> Intent {
     Intent { replicas: args.replicas, shards: args.shards, ..intent }
 }
 
-fn sized(args: &SizeArgs) -> Result<Intent, Failure> {
+/// A wish for what the flags say of CPU and memory.
+///
+/// # Errors
+/// Where a value cannot be read, or the file of size classes.
+pub fn sized(args: &SizeArgs) -> Result<Intent, Failure> {
     let mut intent = Intent::default();
     if let Some(name) = &args.size {
         let sizes = read_sizes(args.sizes.as_ref())?;
-        let class = sizes.find(name).map_err(|unknown| usage(unknown.to_string()))?;
-        intent.size = Some(class.name.clone());
-        (intent.cpu, intent.memory) = (Some(class.cpu), Some(class.memory));
+        intent.size = Some(name.clone());
+        // A name that is not known may be a class of a scaling policy's own, which only the cluster can tell.
+        if let Ok(class) = sizes.find(name) {
+            (intent.cpu, intent.memory) = (Some(class.cpu), Some(class.memory));
+        }
     } else {
         intent.cpu = args.cpu.as_deref().map(|text| quantity("--cpu", text)).transpose()?;
         intent.memory = args.memory.as_deref().map(|text| quantity("--memory", text)).transpose()?;
@@ -107,7 +115,11 @@ fn sized(args: &SizeArgs) -> Result<Intent, Failure> {
     Ok(intent)
 }
 
-fn quantity(flag: &str, text: &str) -> Result<Quantity, Failure> {
+/// Reads the amount that a flag gives.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn quantity(flag: &str, text: &str) -> Result<Quantity, Failure> {
     text.parse().map_err(|error| failure::of_findings(vec![rules::unreadable(flag, &error)]))
 }
 
@@ -183,11 +195,24 @@ pub async fn look(
     Ok((subjects, user))
 }
 
+/// Connects and looks at the targets. Where that fails and a size is a name that only a policy in the cluster could explain, it is
+/// told as what it most likely is, a slip.
+///
+/// # Errors
+/// As [`cluster`] and [`look`].
+pub async fn ready(wanted: &Wanted, global: &Global) -> Result<(Cluster, Vec<Subject>, Option<String>), Failure> {
+    let ready = async {
+        let cluster = cluster(global).await?;
+        let (subjects, user) = look(&cluster, wanted, global).await?;
+        Ok((cluster, subjects, user))
+    };
+    ready.await.map_err(|failure| run::policies::unknown_size(&wanted.job.intent).unwrap_or(failure))
+}
+
 /// Runs a changing command to its exit code.
 pub async fn run(wanted: Wanted, global: &Global) -> u8 {
     let ready = async {
-        let cluster = cluster(global).await?;
-        let (subjects, user) = look(&cluster, &wanted, global).await?;
+        let (cluster, subjects, user) = ready(&wanted, global).await?;
         if subjects.len() > 1 && wanted.job.dry_run == DryRun::None {
             confirm(&subjects, global)?;
         }

@@ -11,6 +11,7 @@ pub mod doctor;
 pub mod history;
 pub mod lint;
 pub mod plan;
+pub mod policy;
 pub mod reference;
 pub mod retry;
 pub mod rollback;

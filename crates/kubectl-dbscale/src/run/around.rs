@@ -8,7 +8,7 @@ use dbscale_core::finding::Finding;
 use dbscale_core::plan::{Plan, Stamp, Step, plan};
 use dbscale_core::preflight::{self, Around, Mode, NODE_FIT, Needs};
 
-use super::{Job, Subject};
+use super::{Job, Subject, policies};
 
 /// Reads what is around all of the subjects, once for all of them, and no more than their changes need. What could not be
 /// read is among their warnings.
@@ -75,5 +75,6 @@ fn needs_of(subject: &Subject, job: &Job) -> Option<Needs> {
 /// The plan before anybody knows who asks: what it does is the same.
 fn draft(subject: &Subject, job: &Job) -> Option<Plan> {
     let stamp = Stamp { unix_seconds: 0, request_id: String::new(), requested_by: None, name: None };
-    plan(&subject.facts, &job.intent, &stamp).ok()
+    let intent = policies::sized(&subject.facts, subject.database()?, &job.intent).ok()?;
+    plan(&subject.facts, &intent, &stamp).ok()
 }

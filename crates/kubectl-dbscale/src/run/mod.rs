@@ -8,6 +8,7 @@ pub mod find;
 pub mod goal;
 pub mod growth;
 mod meter;
+pub mod policies;
 mod present;
 pub mod records;
 pub mod remove;
@@ -147,8 +148,9 @@ pub async fn who(cluster: &Cluster, job: &Job) -> Option<String> {
 /// What stands in the way, as the command will report it.
 pub fn plan_for(subject: &Subject, job: &Job, stamp: &Stamp) -> Result<Plan, Failure> {
     match &subject.facts.database {
-        Known::Here(_) => {
-            let plan = plan(&subject.facts, &job.intent, stamp).map_err(|error| failure::of_plan(&error))?;
+        Known::Here(database) => {
+            let intent = policies::sized(&subject.facts, database, &job.intent)?;
+            let plan = plan(&subject.facts, &intent, stamp).map_err(|error| failure::of_plan(&error))?;
             Ok(around::checked(subject, job, plan))
         }
         Known::Missing | Known::Unknown => Err(failure::of_missing(subject)),

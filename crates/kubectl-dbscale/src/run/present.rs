@@ -13,7 +13,7 @@ use futures::future::{join, try_join_all};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::Value;
 
-use super::{Job, Subject, around, failure};
+use super::{Job, Subject, around, failure, policies};
 use crate::outcome::Failure;
 use crate::target::Target;
 
@@ -41,7 +41,8 @@ pub(super) async fn subjects(
     let lists = engines.iter().map(|engine| async move {
         Ok::<_, Failure>((engine.name.as_str(), operations(cluster, engine, namespace).await?))
     });
-    let mut operations: HashMap<&str, ByDatabase> = try_join_all(lists).await?.into_iter().collect();
+    let (lists, policies) = join(try_join_all(lists), policies::read(cluster)).await;
+    let mut operations: HashMap<&str, ByDatabase> = lists?.into_iter().collect();
     let objects: Vec<Vec<(Target, String, Option<Value>)>> = stream::iter(targets)
         .map(|target| objects(cluster, target, namespace, selector))
         .buffered(job.parallel.max(1))
@@ -67,6 +68,7 @@ pub(super) async fn subjects(
             warnings: Vec::new(),
         });
     }
+    policies::fill(cluster, &policies, &mut subjects).await;
     if job.intent.storage.is_some() || job.intent.replicas.is_some() || job.intent.shards.is_some() {
         surroundings(cluster, job.intent.storage.is_some(), job.parallel, &mut subjects).await;
     }

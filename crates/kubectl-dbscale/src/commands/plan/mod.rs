@@ -28,11 +28,7 @@ const ERROR: u8 = 2;
 /// Plans for every target and prints it; answers the exit code.
 pub async fn run(wanted: Wanted, args: &PlanArgs, global: &Global) -> u8 {
     let code = |code: u8| if args.exit_code { ERROR } else { code };
-    let looked = async {
-        let cluster = change::cluster(global).await?;
-        change::look(&cluster, &wanted, global).await
-    };
-    let (subjects, user) = match looked.await {
+    let (_, subjects, user) = match change::ready(&wanted, global).await {
         Ok(looked) => looked,
         Err(failure) => {
             output::failed("", &failure);
