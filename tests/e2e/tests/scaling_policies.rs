@@ -21,11 +21,11 @@ impl Policy {
     fn new(world: &World, name: &str, mut spec: Value) -> Self {
         spec["namespaceSelector"] = json!({"matchLabels": {"kubernetes.io/metadata.name": world.namespace}});
         let policy = Self(format!("{}-{name}", world.namespace));
-        world.create(&policy.object(spec));
+        world.create(&policy.object(&spec));
         policy
     }
 
-    fn object(&self, spec: Value) -> Value {
+    fn object(&self, spec: &Value) -> Value {
         json!({"apiVersion": "dbscale.dev/v1alpha1", "kind": "ScalingPolicy", "metadata": {"name": self.0}, "spec": spec})
     }
 }
@@ -209,14 +209,14 @@ fn what_a_policy_cannot_mean_is_refused_by_its_definition() {
             "need values",
         ),
     ] {
-        let answer = world.try_create(&policy.object(spec.clone()), &["--dry-run=server"]);
+        let answer = world.try_create(&policy.object(&spec), &["--dry-run=server"]);
         assert!(answer.code == 1 && answer.stderr.contains(why), "{spec}: {}", answer.stderr);
     }
     for right in [
         json!({"replicas": {"min": 3, "max": 3, "maxStep": 1}, "cpu": {"min": "500m", "max": 4}, "memory": {"max": "64Gi"}}),
         json!({"storage": {"min": "1.5Gi", "max": "1536Mi"}, "engines": ["redis"]}),
     ] {
-        let answer = world.try_create(&policy.object(right.clone()), &["--dry-run=server"]);
+        let answer = world.try_create(&policy.object(&right), &["--dry-run=server"]);
         assert_eq!(answer.code, 0, "{right}: {}", answer.stderr);
     }
 }
