@@ -70,7 +70,9 @@ fn granted(documents: &[Value]) -> Result<BTreeSet<Right>> {
         let (kind, name) = (&binding["roleRef"]["kind"], &binding["roleRef"]["name"]);
         let role = of_kind("Role").find(|r| r["kind"] == *kind && r["metadata"]["name"] == *name);
         let role = role.with_context(|| format!("{kind} {name} is bound and not there"))?;
-        for subject in binding["subjects"].as_array().into_iter().flatten() {
+        // What everybody may read is no account's of ours.
+        let subjects = binding["subjects"].as_array().into_iter().flatten().filter(|s| s["kind"] != "Group");
+        for subject in subjects {
             let account = subject["name"].as_str().unwrap_or_default();
             for rule in role["rules"].as_array().into_iter().flatten() {
                 for (group, resource) in texts(&rule["apiGroups"])
