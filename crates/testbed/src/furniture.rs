@@ -6,8 +6,11 @@ use serde_json::{Value, json};
 
 use crate::simulator::PROVISIONER;
 
-/// How many nodes there are; together 256 CPUs and 256 GiB: room for what many tests run at a time.
+/// How many nodes there are; together 64 CPUs and 256 GiB.
 const NODES: usize = 4;
+
+/// The variable that names the CPUs of a node. Tests that run side by side on one control plane need more than 16.
+pub const NODE_CPUS: &str = "DBSCALE_NODE_CPUS";
 
 /// Makes the nodes, a default storage class whose volumes grow (`standard`) and one whose volumes do not (`rigid`).
 ///
@@ -25,7 +28,8 @@ pub async fn install(client: &Client) -> Result<()> {
 
 fn node(index: usize) -> Value {
     let name = format!("node-{index}");
-    let room = json!({"cpu": "64", "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"});
+    let cpu = std::env::var(NODE_CPUS).unwrap_or_else(|_| "16".to_owned());
+    let room = json!({"cpu": cpu, "memory": "64Gi", "pods": "2000", "ephemeral-storage": "100Gi"});
     json!({
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},

@@ -6,7 +6,7 @@ use std::time::Instant;
 use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
-use dbscale_testbed::{assets, audit};
+use dbscale_testbed::{assets, audit, furniture};
 
 use crate::{playground, rights, targets};
 
@@ -30,7 +30,12 @@ pub fn run() -> Result<()> {
     fs::create_dir_all(&logs)?;
     let environment = || -> Vec<(&str, OsString)> {
         let path = format!("{}:{}", dir.join("bin").display(), env::var("PATH").unwrap_or_default());
-        vec![("DBSCALE_PLAYGROUND", dir.clone().into()), ("PATH", path.into()), (audit::FOLDER, logs.clone().into())]
+        vec![
+            ("DBSCALE_PLAYGROUND", dir.clone().into()),
+            ("PATH", path.into()),
+            (audit::FOLDER, logs.clone().into()),
+            (furniture::NODE_CPUS, "64".into()),
+        ]
     };
     // Without the controller: what the plugin does alone is tested on its own.
     let playground =
