@@ -142,8 +142,7 @@ fn definition(group: &str, kind: &str, plural: &str, short: &[String], versions:
 /// A database's spec is open: dbscale looks at few of its fields, and KubeDB knows hundreds.
 fn database(engine: &Engine) -> Value {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    // Without a conversion webhook the versions of one object must agree; only the stored one is made.
-    let versions = engine.versions.iter().take(1).map(|v| (v.as_str(), open.clone())).collect();
+    let versions = engine.versions.iter().map(|v| (v.as_str(), open.clone())).collect();
     definition(DATABASE_GROUP, &engine.kind, &engine.plural, &engine.short, versions)
 }
 

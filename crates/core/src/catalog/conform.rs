@@ -78,7 +78,10 @@ fn of_names(engine: &Engine, database: &Value, operation: &Value, found: &mut Ve
     let served = list(database, "/spec/versions").iter().filter(|v| v["served"] == true);
     let served: BTreeSet<&str> = served.filter_map(|v| v["name"].as_str()).collect();
     let known: BTreeSet<&str> = engine.versions.iter().map(String::as_str).collect();
-    check(found, served == known, known.is_disjoint(&served), || format!("{} is served as {served:?}", engine.kind));
+    let words = |versions: &BTreeSet<&str>| versions.iter().copied().collect::<Vec<_>>().join(" and ");
+    check(found, served == known, known.is_disjoint(&served), || {
+        format!("{} is served as {}, the catalog knows {}", engine.kind, words(&served), words(&known))
+    });
     let names = &database["spec"]["names"];
     check(found, names["kind"] == engine.kind.as_str(), true, || format!("the kind is {}", names["kind"]));
     let short = names["shortNames"] == serde_json::json!(engine.short);
