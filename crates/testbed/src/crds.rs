@@ -8,6 +8,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP, OPS_VERSION, Pointer, Segment};
+use dbscale_core::change::{VERTICAL, VOLUME};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use kube::Client;
 use serde_json::{Value, json};
@@ -171,11 +172,15 @@ fn operation(engine: &Engine) -> Value {
         }
         if let Some(ask) = component.resources.as_ref().and_then(|r| r.ask.as_ref()) {
             put(&mut spec, Some(&ask.field("resources")), &resources);
-            put(&mut spec, "/verticalScaling/mode".parse().ok().as_ref(), &text);
         }
         if let Some(ask) = component.storage.as_ref().and_then(|s| s.ask.as_ref()) {
             put(&mut spec, Some(ask), &amount);
-            put(&mut spec, "/volumeExpansion/mode".parse().ok().as_ref(), &text);
+        }
+    }
+    // Also where no component has anything in the stanza, as with Memcached's volumes.
+    for (stanza, mode) in [(VERTICAL, "/verticalScaling/mode"), (VOLUME, "/volumeExpansion/mode")] {
+        if engine.types.iter().any(|known| known == stanza.ops_type) {
+            put(&mut spec, mode.parse().ok().as_ref(), &text);
         }
     }
     let kind = engine.ops_kind();
