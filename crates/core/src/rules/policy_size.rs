@@ -36,6 +36,9 @@ fn check(case: &Case) -> Vec<Finding> {
             return Vec::new();
         }
         let present = case.database().and_then(|d| wish.view(d)?.resources());
+        if present.is_some_and(|present| ["cpu", "memory"].iter().all(|name| stays(set, present, name))) {
+            return Vec::new();
+        }
         let wanted = ["cpu", "memory"].map(|name| wanted(set, present, name));
         let not_of = |policy: &ScalingPolicy| refusal(case, wish, policy, &wanted);
         covering(case).filter_map(|fact| not_of(&fact.policy)).collect()
@@ -51,6 +54,18 @@ fn wanted(set: &ResourceSet, present: Option<&ResourceSet>, name: &str) -> Vec<Q
     };
     let asked = of(set);
     if asked.is_empty() { present.map(of).unwrap_or_default() } else { asked }
+}
+
+/// Whether a resource is not asked for, or as it is: each amount of its own side, and a side that is left out, which KubeDB
+/// fills in, too.
+fn stays(set: &ResourceSet, present: &ResourceSet, name: &str) -> bool {
+    let of = |set: &ResourceSet| Side::ALL.map(|side| set.amount(side, name).map(Amount::quantity));
+    let asked = of(set);
+    let Some(filled) = asked[0].or(asked[1]) else { return true };
+    asked.iter().zip(of(present)).all(|(asked, present)| match asked {
+        Some(asked) => asked.is_some() && present == Some(*asked),
+        None => present.is_none_or(|present| present == filled),
+    })
 }
 
 fn refusal(case: &Case, wish: &Wish, policy: &ScalingPolicy, wanted: &[Vec<Quantity>; 2]) -> Option<Finding> {

@@ -100,6 +100,8 @@ fn sized(cpu: &str, memory: &str) -> Value {
 #[case::a_class_with_what_is_there(resources(&json!({}), &json!({"memory": "4Gi"})), json!({"sizes": {"allowed": ["db.t3.medium"]}}), None)]
 #[case::no_class(sized("2", "3Gi"), json!({"sizes": {"allowed": ["db.t3.medium"]}}),
     Some("[policy/size] 2 CPU and 3Gi of memory for replicaSet are no size that ScalingPolicy a allows (spec.sizes.allowed); ask for db.t3.medium (2 CPU, 4Gi) by --size, request and limit alike"))]
+#[case::no_class_and_no_change(sized("2000m", "2048Mi"), json!({"sizes": {"allowed": ["db.t3.medium"]}}), None)]
+#[case::no_class_and_half_of_it_repeated(resources(&json!({}), &json!({"memory": "2Gi"})), json!({"sizes": {"allowed": ["db.t3.medium"]}}), None)]
 #[case::half_a_class(resources(&json!({"cpu": "2", "memory": "2Gi"}), &json!({"cpu": "2", "memory": "4Gi"})), json!({"sizes": {"allowed": ["db.t3.medium"]}}),
     Some("[policy/size] 2 CPU and 2Gi to 4Gi of memory for replicaSet are no size that ScalingPolicy a allows (spec.sizes.allowed); ask for db.t3.medium (2 CPU, 4Gi) by --size, request and limit alike"))]
 #[case::an_own_class(sized("3", "3Gi"), json!({"sizes": {"allowed": ["team.odd"], "own": {"team.odd": {"cpu": 3, "memory": "3Gi"}}}}), None)]
@@ -162,6 +164,24 @@ fn a_direct_edit(#[case] taken: &str, #[case] at: &str, #[case] value: Value, #[
     let found = told(&judge(&Case { change: &change, facts: &facts }));
     let ids: Vec<&str> = found.iter().filter_map(|f| f.split_once(']')?.0.strip_prefix('[')).collect();
     assert_eq!(ids, rule.into_iter().collect::<Vec<_>>());
+}
+
+#[rstest]
+#[case::something_else("ephemeral-storage", "5Gi", 0)]
+#[case::memory("memory", "3Gi", 1)]
+fn a_direct_edit_of_a_container_that_is_no_class(#[case] name: &str, #[case] amount: &str, #[case] findings: usize) {
+    let engine = Catalog::builtin().find("mongodb").unwrap();
+    let (old, mut new) = (database(), database());
+    let resources = new.pointer_mut("/spec/podTemplate/spec/containers/0/resources").unwrap();
+    for side in ["requests", "limits"] {
+        resources[side][name] = json!(amount);
+    }
+    let old = Database::of(engine, &old);
+    let change = Change::of_update(&old, &Database::of(engine, &new));
+    assert_eq!(change.wishes.len(), 1);
+    let policies = vec![policy("a", &json!({"sizes": {"allowed": ["db.t3.medium"]}}))];
+    let facts = Facts { database: Known::Here(old), policies, ..Facts::default() };
+    assert_eq!(told(&judge(&Case { change: &change, facts: &facts })).len(), findings);
 }
 
 #[test]
