@@ -299,9 +299,14 @@ impl Cache {
         let mut inner = self.lock();
         let store = &mut inner.engines.entry(engine.name.as_str()).or_default().operations;
         let others = store.items.entry(joined(namespace, &seen.operation.database)).or_default();
-        if others.iter().all(|o| o.operation.name != seen.operation.name) {
-            others.reserve_exact(1);
-            others.push(seen);
+        match others.iter_mut().find(|o| o.operation.name == seen.operation.name) {
+            // Tried once more: its place is kept anew.
+            Some(old) if old.admitted_ms.is_some() => *old = seen,
+            Some(_) => {}
+            None => {
+                others.reserve_exact(1);
+                others.push(seen);
+            }
         }
     }
 

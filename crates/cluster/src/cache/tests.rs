@@ -187,6 +187,8 @@ fn a_place_is_kept_for_ten_seconds_or_until_a_watch_tells() {
     cache.admit(mongodb(), "demo", &admitted, at(0));
     assert_eq!(counted(&cache, &json!({}), 10), (1, 1));
     assert_eq!(counted(&cache, &json!({}), 11), (0, 0), "it never came");
+    cache.admit(mongodb(), "demo", &admitted, at(20));
+    assert_eq!(counted(&cache, &json!({}), 30), (1, 1), "it was tried once more");
     cache.tell(OPERATIONS, &Event::Apply(&admitted), at(11));
     assert_eq!(counted(&cache, &json!({}), 100), (1, 1));
     cache.tell(OPERATIONS, &Event::Delete(&admitted), at(101));
