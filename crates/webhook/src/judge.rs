@@ -74,16 +74,12 @@ impl Judge {
     /// Judges a review.
     pub async fn judge(&self, review: &mut Review<'_>) -> Verdict {
         let Some(asked) = Asked::of(review) else { return Verdict::default() };
-        let mut findings = if asked.update().is_some() {
-            self.update(asked).await
-        } else if let Some(request) = asked.request() {
-            let findings = self.request(&asked).await;
-            if !review.dry_run && !refuses(&findings) {
-                self.cache.admit(asked.engine, &asked.namespace, request, Timestamp::now());
-            }
-            findings
+        let (mut findings, asked) = if asked.update().is_some() {
+            (self.update(asked).await, None)
+        } else if asked.request().is_some() {
+            (self.request(&asked).await, Some(asked))
         } else {
-            asked.judge(&asked.told)
+            (asked.judge(&asked.told), None)
         };
         let lenient = || match self.cache.is_lenient(&review.namespace) {
             Some(says) => says,
@@ -95,6 +91,14 @@ impl Judge {
                 finding.severity = Severity::Warn;
                 spared.push(finding.rule);
             }
+        }
+        // What is let in with warnings takes its place, too. Nothing is waited for since it was judged.
+        if let Some(asked) = &asked
+            && let Some(request) = asked.request()
+            && !review.dry_run
+            && !refuses(&findings)
+        {
+            self.cache.admit(asked.engine, &asked.namespace, request, Timestamp::now());
         }
         Verdict { judged: true, spared, findings }
     }

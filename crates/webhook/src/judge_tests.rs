@@ -299,6 +299,15 @@ async fn in_a_lenient_namespace_refusals_are_warnings(
     );
 }
 
+#[tokio::test]
+async fn what_a_lenient_namespace_lets_in_takes_its_place() {
+    let mut world = with_policy(&json!({"replicas": {"max": 5}}));
+    world.judge.options.enforcement = Severity::Warn;
+    assert_eq!(world.ids(&create(&horizontal("ask", 7))).await, ["policy/replicas?"]);
+    let admitted = world.judge.cache.admitted(mongodb(), "demo", "db");
+    assert_eq!(admitted.iter().map(|seen| seen.operation.name.as_str()).collect::<Vec<_>>(), ["ask"]);
+}
+
 const POLICIES: &str = "/apis/dbscale.dev/v1alpha1/scalingpolicies";
 
 /// A world with a database and a policy, which the API server has too.
