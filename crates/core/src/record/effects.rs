@@ -5,7 +5,7 @@ use std::mem::discriminant;
 use jiff::{SignedDuration, Timestamp};
 
 use super::deltas::present_value;
-use super::{CONFIRMED, Look, Notice, Past, Present, Request, SUPERSEDED, Settings, Status, Told, judge};
+use super::{CONFIRMED, Delta, Look, Notice, Past, Present, Request, SUPERSEDED, Settings, Status, Told, judge};
 use crate::change::{Change, STANZAS, Wish};
 use crate::database::Database;
 use crate::quantity::Quantity;
@@ -123,7 +123,7 @@ impl Effects<'_> {
         let by_request = newer.filter(|r| begun(r)).any(|r| overlap(&change, &r.change(database)));
         by_request
             || history.iter().filter(|p| p.created_at > past.created_at && p.ran()).any(|p| p.overlaps(past))
-            || past.is_edited(database)
+            || past.is_edited(database, history)
     }
 }
 
@@ -142,13 +142,20 @@ impl Past {
         self.changes.iter().any(|a| other.changes.iter().any(|b| a.component == b.component && a.field == b.field))
     }
 
-    /// Whether the object has neither the value from before nor the wanted one, so that somebody else has set it.
-    fn is_edited(&self, database: &Database) -> bool {
+    /// Whether the object has neither the value from before nor the wanted one, nor one that an operation made earlier has
+    /// set, so that somebody else has set it.
+    fn is_edited(&self, database: &Database, history: &[Self]) -> bool {
         let is = |has: Quantity, text: &str| text.parse::<Quantity>().is_ok_and(|value| value == has);
+        // What waited behind another noted the value from before that one, too.
+        let earlier = || history.iter().filter(|p| p.uid != self.uid && p.created_at <= self.created_at && p.ran());
+        let set_before = |of: &Delta, has: Quantity| {
+            let changes = earlier().flat_map(|p| &p.changes);
+            changes.filter(|c| c.component == of.component && c.field == of.field).any(|c| is(has, &c.after))
+        };
         self.changes.iter().any(|change| {
             let has = present_value(database, &change.component, &change.field);
-            let before = change.before.as_deref();
-            has.zip(before).is_some_and(|(has, before)| !is(has, before) && !is(has, &change.after))
+            let of_hands = |has, before| !is(has, before) && !is(has, &change.after) && !set_before(change, has);
+            has.zip(change.before.as_deref()).is_some_and(|(has, before)| of_hands(has, before))
         })
     }
 }

@@ -17,6 +17,13 @@ fn missed() -> (Story, Value) {
     (story, done)
 }
 
+/// The database of the stories with other replicas than 3.
+fn database_of(replicas: i64) -> Database {
+    let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
+        "spec": {"replicaSet": {"name": "rs0"}, "replicas": replicas}, "status": {"phase": "Ready"}});
+    Database::of(Catalog::builtin().find("mongodb").unwrap(), &object)
+}
+
 /// A request that ended well in a minute.
 fn ended(name: &str, created: i64, kind: &str, minute: i64) -> Value {
     let mut object = request(name, created, kind, "Successful");
@@ -86,11 +93,27 @@ fn a_newer_operation(#[case] newer: Value, #[case] overrides: bool) {
 #[case::back_to_the_old_value(3, Some("Missing: replicaSet has 3 of 5 pods"))]
 fn a_direct_change(#[case] replicas: i64, #[case] wanted: Option<&str>) {
     let (mut story, done) = missed();
-    let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
-        "spec": {"replicaSet": {"name": "rs0"}, "replicas": replicas}, "status": {"phase": "Ready"}});
-    story.database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &object);
+    story.database = database_of(replicas);
     story.see(6, &[done]);
     assert_eq!(effect(&story, "r"), wanted);
+}
+
+#[test]
+fn the_value_that_the_operation_before_has_set_is_no_direct_change() {
+    let mut story = Story::new();
+    let to_seven = |mut object: Value| {
+        object["spec"]["horizontalScaling"]["replicas"] = json!(7);
+        object
+    };
+    let waits = to_seven(request("s", 1, "HorizontalScaling", ""));
+    story.see(1, &[request("r", 0, "HorizontalScaling", "Progressing"), waits]);
+    story.database = database_of(5);
+    let first = ended("r", 0, "HorizontalScaling", 2);
+    story.see(2, &[first.clone(), to_seven(request("s", 1, "HorizontalScaling", "Progressing"))]);
+    story.looks.insert("u-s".to_owned(), lacks("replicaSet has 5 of 7 pods"));
+    let seen = story.see(5, &[first, to_seven(ended("s", 1, "HorizontalScaling", 3))]);
+    assert_eq!(notices(&seen), [Notice::Successful, Notice::EffectMissing]);
+    assert_eq!(effect(&story, "s"), Some("Missing: replicaSet has 5 of 7 pods"));
 }
 
 #[test]
