@@ -259,17 +259,26 @@ fn ended(present: &Present<'_>, requests: &[&Request], previous: &Status, now: T
     all
 }
 
-/// Notes the ways back that a person has asked for, be it where none was to be made. They are told as the operations that
-/// they are.
+/// Notes the ways back that a person has asked for, be it where none was to be made: the newest that was not turned away.
+/// They are told as the operations that they are.
 fn note_ways_back(requests: &[&Request], history: &mut [Past]) {
-    let open = |past: &&mut Past| past.rollback.as_ref().is_none_or(|r| r.state == RollbackState::Declined);
-    for past in history.iter_mut().filter(open) {
-        // Of two operations with one name it is the one that was there before.
-        let is_back =
-            |r: &&&Request| r.rollback_of.as_deref() == Some(past.name.as_str()) && r.created >= past.created_at;
-        if let Some(back) = requests.iter().find(is_back) {
-            let (name, state) = (back.name.to_string(), RollbackState::Requested);
-            past.rollback = Some(Rollback { name, state, message: String::new() });
+    for at in 0..history.len() {
+        let past = &history[at];
+        if past.rollback.as_ref().is_some_and(|r| r.state == RollbackState::Planned) {
+            continue;
+        }
+        let is_back = |r: &&&Request| {
+            // Of several operations with one name it is the last that was there before.
+            let of_a_later =
+                |p: &Past| p.name == past.name && p.created_at > past.created_at && p.created_at <= r.created;
+            r.rollback_of.as_deref() == Some(past.name.as_str())
+                && r.created >= past.created_at
+                && !matches!(r.phase, Phase::Skipped | Phase::Denied)
+                && !history.iter().any(of_a_later)
+        };
+        let Some(name) = requests.iter().rfind(is_back).map(|back| back.name.to_string()) else { continue };
+        if past.rollback.as_ref().is_none_or(|r| r.name != name) {
+            history[at].rollback = Some(Rollback { name, state: RollbackState::Requested, message: String::new() });
         }
     }
 }

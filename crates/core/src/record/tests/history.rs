@@ -161,6 +161,44 @@ fn a_way_back_that_a_person_asks_for_is_noted(#[case] phase: &str, #[case] annot
     assert_eq!((noted_of("r"), noted_of("back")), (Some(noted), None));
 }
 
+/// A way back from `r`.
+fn way_back(name: &str, minute: i64, phase: &str) -> Value {
+    let mut back = request(name, minute, "VerticalScaling", phase);
+    back["metadata"]["annotations"] = json!({"dbscale.dev/rollback-of": "r"});
+    back
+}
+
+#[rstest]
+#[case::was_skipped(Some("Skipped"))]
+#[case::was_denied(Some("Denied"))]
+#[case::was_deleted(None)]
+fn the_way_back_that_is_noted_is_the_second_where_the_first(#[case] phase: Option<&str>) {
+    let mut story = Story::new();
+    let ended = request("r", 1, "VerticalScaling", "Failed");
+    story.see(4, &[ended.clone(), way_back("first", 3, "")]);
+    let noted_of = |story: &Story| {
+        let past = story.status.history.iter().find(|p| p.name == "r").unwrap();
+        past.rollback.as_ref().map(|r| r.name.clone())
+    };
+    assert_eq!(noted_of(&story).as_deref(), Some("first"));
+    let first = phase.map(|phase| way_back("first", 3, phase));
+    let all: Vec<Value> = [ended, way_back("second", 5, "Progressing")].into_iter().chain(first).collect();
+    story.see(6, &all);
+    assert_eq!(noted_of(&story).as_deref(), Some("second"));
+}
+
+#[test]
+fn of_two_operations_with_one_name_the_way_back_is_of_the_later() {
+    let mut story = Story::new();
+    story.see(2, &[request("r", 1, "VerticalScaling", "Failed")]);
+    let mut again = request("r", 3, "VerticalScaling", "Failed");
+    again["metadata"]["uid"] = json!("u-r-again");
+    story.see(4, from_ref(&again));
+    story.see(6, &[again, way_back("back", 5, "Progressing")]);
+    let noted_of = |uid: &str| story.status.history.iter().find(|p| p.uid == uid).unwrap().rollback.clone();
+    assert_eq!((noted_of("u-r"), noted_of("u-r-again").unwrap().name.as_str()), (None, "back"));
+}
+
 #[test]
 fn a_rollback_ends_where_its_failed_request_is_deleted_before() {
     let mut story = Story::new();
