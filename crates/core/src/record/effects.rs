@@ -15,6 +15,8 @@ use crate::status::Phase;
 const MISSING: &str = "Missing: ";
 /// How often the effects of an operation that has just ended are looked at until its grace is over.
 const SOON: SignedDuration = SignedDuration::from_secs(5);
+/// For how long after its end an operation that was watched is looked at, if nobody could before.
+const LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 impl Past {
     /// What a look did not find, and nobody has found or overridden since.
@@ -86,19 +88,21 @@ impl Effects<'_> {
 
     /// The operations whose effects are to be looked at now, and when again.
     ///
-    /// What somebody watched is looked at when nothing runs any more, for a run moves the pods. What ended before anybody
-    /// watched may have been changed in many ways since: it is looked at only while it is new.
+    /// What somebody watched is looked at when nothing runs any more, for a run moves the pods, and for a day, for whoever
+    /// watches may be away for a while. What ended before anybody watched may have been changed in many ways since: it is
+    /// looked at only while it is new.
     pub(super) fn due<'s>(&'s self, history: &'s [Past]) -> impl Iterator<Item = (&'s Past, Timestamp)> {
         let runs = self.requests.iter().any(|r| r.phase == Phase::Progressing);
         history.iter().filter(move |past| !runs && past.wants_look()).filter_map(|past| {
             let missed = past.missing().is_some();
             let ends_now = self.previous.operations.iter().any(|o| o.uid == past.uid);
-            let new = || self.quiet(past, history) < self.settings.grace + judge::LOOK_AGAIN;
-            let request = self.request(past).filter(|_| missed || ends_now || new())?;
+            let fresh = self.quiet(past, history) < self.settings.grace + judge::LOOK_AGAIN;
+            let watched_lately = past.started_at.is_some() && self.now.duration_since(past.ended_at) < LATELY;
+            let request = self.request(past).filter(|_| missed || ends_now || fresh || watched_lately)?;
             if self.is_overridden(past, request, history) {
                 return None;
             }
-            let again = if missed { judge::LOOK_AGAIN } else { SOON };
+            let again = if missed || !fresh { judge::LOOK_AGAIN } else { SOON };
             Some((past, self.now.checked_add(again).ok()?))
         })
     }

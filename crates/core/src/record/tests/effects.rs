@@ -148,6 +148,20 @@ fn one_that_ended_while_nobody_watched_is_looked_at_once_it_is_seen() {
 }
 
 #[test]
+fn one_that_was_watched_is_looked_at_though_nobody_was_there_during_its_grace() {
+    let mut story = Story::new();
+    story.see(0, &[request("r", 0, "HorizontalScaling", "Progressing")]);
+    let done = ended("r", 0, "HorizontalScaling", 1);
+    assert_eq!(story.see(1, from_ref(&done)).looks, ["u-r"]);
+    let seen = story.see(90, from_ref(&done));
+    assert_eq!((seen.looks.as_slice(), seen.recheck), (&["u-r".to_owned()][..], Some(at(91))));
+    let seen = story.see(24 * 60 + 1, from_ref(&done));
+    assert_eq!((seen.looks.len(), seen.recheck), (0, None), "a day later");
+    story.looks.insert("u-r".to_owned(), lacks("replicaSet has 3 of 5 pods"));
+    assert_eq!(notices(&story.see(90, &[done])), [Notice::EffectMissing]);
+}
+
+#[test]
 fn whoever_deletes_the_request_has_seen_that_its_effect_is_missing() {
     let (mut story, _) = missed();
     let seen = story.see(5, &[]);
