@@ -66,10 +66,14 @@ impl Cache {
     ) -> Running {
         let inner = self.lock();
         let mut running = Running::default();
+        let everywhere = policy.spec.operations.is_none_or(|limits| limits.per_cluster.is_some());
         for (name, kinds) in &inner.engines {
             let Some(known) = Catalog::builtin().find(name) else { continue };
             for (key, all) in &kinds.operations.items {
                 let Some((place, _)) = key.split_once('/') else { continue };
+                if !everywhere && place != namespace {
+                    continue;
+                }
                 let counted = |seen: &&Seen| {
                     let itself = *name == engine.name && place == namespace && seen.operation.name == but;
                     !itself && occupies(seen, now)

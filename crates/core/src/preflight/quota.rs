@@ -38,14 +38,14 @@ fn judged(situation: &Situation, quota: &Quota) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (moved, one) in situation.moves() {
         ledger.pod(situation, moved, one, &mut findings);
-        if let Move::Comes { .. } = one {
-            for claim in new_claims(situation, moved) {
+        if let Move::Comes { after } = one {
+            for claim in new_claims(situation, moved, after).iter().filter(|claim| covers_claim(quota, claim)) {
                 let what = format!("a new volume of {} takes", moved.component);
-                ledger.take(situation, &moved.path, &claim_charge(&claim), &Amounts::default(), &what, &mut findings);
+                ledger.take(situation, &moved.path, &claim_charge(claim), &Amounts::default(), &what, &mut findings);
             }
         }
     }
-    for (path, name, before, after) in growing(situation) {
+    for (path, name, before, after) in growing(situation).into_iter().filter(|(.., after)| covers_claim(quota, after)) {
         let what = format!("claim {name} takes");
         ledger.take(situation, &path, &claim_charge(&after), &claim_charge(&before), &what, &mut findings);
     }
@@ -247,14 +247,22 @@ fn claim_charge(claim: &Claim) -> Amounts {
 }
 
 /// The claims of a new member: as many as another member has, of the size that its workload's template or the change says.
-fn new_claims(situation: &Situation, moved: &Moved) -> Vec<Claim> {
+fn new_claims(situation: &Situation, moved: &Moved, after: &Pod) -> Vec<Claim> {
     let Some(pattern) = moved.members.values().flatten().next() else { return Vec::new() };
     let facts = situation.facts;
     let known = facts.claims.iter().find(|c| c.component == moved.component);
     let size = wanted_size(situation, &moved.component)
         .or_else(|| facts.templates.get(&moved.component).copied())
         .or_else(|| known.map(|c| c.requested));
-    let claims = pattern.claims().map(|name| {
+    // A member that was scaled away has left its claims behind: those are there, and counted.
+    let is_there = |name: &str| {
+        let template = name.strip_suffix(&pattern.metadata.name);
+        let name = template.map(|template| format!("{template}{}", after.metadata.name));
+        let near = situation.around.claims.iter().flatten().filter(|c| situation.is_near(&c.metadata));
+        let known = near.map(|c| &c.metadata.name).chain(facts.claims.iter().map(|c| &c.name));
+        name.is_some_and(|name| known.into_iter().any(|known| *known == name))
+    };
+    let claims = pattern.claims().filter(|name| !is_there(name)).map(|name| {
         let like = situation
             .around
             .claims

@@ -78,6 +78,30 @@ fn two_more_members(#[case] hard: Value, #[case] used: Value, #[case] said: Opti
 }
 
 #[test]
+fn a_volume_that_a_member_left_behind_is_taken_again() {
+    let mut scene = Scene::new();
+    scene.facts.claims = vec![claim("replicaSet", "20Gi")];
+    scene.quota(&json!({"persistentvolumeclaims": 4}), &json!({"persistentvolumeclaims": 4}));
+    assert!(told(&scene.replicas(4)).unwrap().contains("persistentvolumeclaims would come to 5 of 4"));
+    let left = json!({"metadata": {"name": "datadir-my-db-3", "namespace": "demo"}});
+    scene.around.claims = Some(vec![read(left)]);
+    assert_eq!(told(&scene.replicas(4)), None);
+    assert!(told(&scene.replicas(5)).is_some(), "the one after it left none");
+}
+
+#[test]
+fn a_quota_of_a_class_of_volumes_counts_no_others() {
+    let mut scene = Scene::new();
+    scene.facts.claims = vec![claim("replicaSet", "20Gi")];
+    let gold = json!([{"scopeName": "VolumeAttributesClass", "operator": "In", "values": ["gold"]}]);
+    let quota = json!({"metadata": {"name": "q", "namespace": "demo"},
+        "spec": {"hard": {"requests.storage": "10Gi"}, "scopeSelector": {"matchExpressions": gold}},
+        "status": {"used": {"requests.storage": "0"}}});
+    scene.around.quotas = Some(vec![read(quota)]);
+    assert_eq!((told(&scene.replicas(4)), told(&scene.storage("50Gi"))), (None, None));
+}
+
+#[test]
 fn volumes_that_grow_take_the_difference() {
     let mut scene = Scene::new();
     scene.facts.claims =

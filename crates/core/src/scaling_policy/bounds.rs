@@ -105,10 +105,15 @@ impl<'p, T: Unit> Limits<'p, T> {
             add(&max, new.to_string(), format!("{most} at most"), "max", remedy(format!("ask for {most} or less")));
         }
         if let (Some(step), Some(old)) = (self.step, old.filter(|old| T::STEPS_DOWN || new > *old)) {
+            // No further than the other bounds let it come.
             let (distance, next) = if new >= old {
-                (new.minus(old), old.plus(step.value))
+                let next = old.plus(step.value);
+                let most = self.max.map(|max| max.value).filter(|most| *most > old && *most < next);
+                (new.minus(old), most.unwrap_or(next))
             } else {
-                (old.minus(new), old.minus(step.value))
+                let next = old.minus(step.value);
+                let least = self.min.map(|min| min.value).filter(|least| *least < old && *least > next);
+                (old.minus(new), least.unwrap_or(next))
             };
             if distance > step.value {
                 let asked = format!("{old} → {new}");

@@ -134,6 +134,20 @@ fn of_several_the_strictest_bound_counts_each_for_itself() {
 }
 
 #[test]
+fn the_next_step_is_one_that_the_bounds_allow() {
+    let policies = [("a", json!({"replicas": {"max": 4, "maxStep": 2}}))];
+    assert_eq!(
+        said(&members(8), &policies),
+        [
+            "[policy/replicas] 8 members of replicaSet: ScalingPolicy a allows 4 at most (spec.replicas.max); ask for 4 or less",
+            "[policy/replicas] 3 → 8 members of replicaSet: ScalingPolicy a allows steps of 2 at most (spec.replicas.maxStep); ask for 4 first",
+        ]
+    );
+    let policies = [("a", json!({"replicas": {"min": 2, "maxStep": 1}}))];
+    assert_eq!(said(&members(1), &policies).len(), 2);
+}
+
+#[test]
 fn where_no_value_fits_both_are_named() {
     let policies = [("few", json!({"replicas": {"max": 3}})), ("many", json!({"replicas": {"min": 5}}))];
     let said = said(&members(4), &policies);

@@ -124,8 +124,7 @@ async fn check(args: &PolicyArgs, global: &Global) -> Result<u8, Failure> {
         subject.warnings.iter().for_each(|warning| output::warning(warning));
         let stamp = run::stamp(&wanted.job, user.clone(), index);
         let refused = if asked { refused(run::plan_for(subject, &wanted.job, &stamp)) } else { Ok(Vec::new()) };
-        let none = Labels::default();
-        let rows = rows(subject, &policies, labels.get(&subject.namespace).unwrap_or(&none));
+        let rows = rows(subject, &policies, labels.get(&subject.namespace).and_then(Option::as_ref));
         match global.output {
             Some(Output::Json | Output::Yaml) => values.push(machine(subject, &rows, &refused)),
             Some(Output::Name) => {
@@ -179,20 +178,27 @@ fn refused(planned: Result<dbscale_core::plan::Plan, Failure>) -> Result<Vec<Fin
 
 /// A policy, and whether it covers a database.
 struct Row {
+    /// Whether it can be told if it covers the database.
+    is_known: bool,
     policy: String,
     why: Result<String, String>,
     asks: String,
 }
 
-fn rows(subject: &Subject, policies: &Policies, namespace: &Labels) -> Vec<Row> {
+fn rows(subject: &Subject, policies: &Policies, namespace: Option<&Labels>) -> Vec<Row> {
     let none = Labels::default();
+    let is_hidden = |policy: &ReadPolicy| {
+        namespace.is_none() && policy.as_ref().is_ok_and(|policy| policy.spec.namespace_selector.is_some())
+    };
     let labels = subject.database().map_or(&none, |database| &database.labels);
     let row = |policy: &ReadPolicy| Row {
         policy: name(policy).to_owned(),
         why: match policy {
-            Ok(policy) => policy.why(subject.engine, namespace, labels),
+            Ok(_) if is_hidden(policy) => Err("the labels of its namespace may not be read".to_owned()),
+            Ok(policy) => policy.why(subject.engine, namespace.unwrap_or(&none), labels),
             Err(_) => Err("it cannot be read".to_owned()),
         },
+        is_known: !is_hidden(policy),
         asks: asks(policy),
     };
     policies.all.iter().map(row).collect()
@@ -207,7 +213,8 @@ fn text(subject: &Subject, rows: &[Row]) {
     let cells = |row: &Row| {
         let (covers, why) = match &row.why {
             Ok(why) => ("yes", why),
-            Err(why) => ("no", why),
+            Err(why) if row.is_known => ("no", why),
+            Err(why) => ("unknown", why),
         };
         vec![row.policy.clone(), covers.to_owned(), why.clone(), row.asks.clone()]
     };
@@ -218,7 +225,7 @@ fn text(subject: &Subject, rows: &[Row]) {
 fn machine(subject: &Subject, rows: &[Row], refused: &Result<Vec<Finding>, Failure>) -> Value {
     let row = |row: &Row| {
         let why = row.why.as_ref().unwrap_or_else(|why| why);
-        json!({"name": row.policy, "covers": row.why.is_ok(), "why": why, "asks": row.asks})
+        json!({"name": row.policy, "covers": row.is_known.then_some(row.why.is_ok()), "why": why, "asks": row.asks})
     };
     let mut value = json!({"engine": subject.engine.name, "namespace": subject.namespace, "name": subject.name,
         "policies": rows.iter().map(row).collect::<Vec<_>>()});

@@ -2,13 +2,14 @@
 //! active is not counted here, for that takes a list of every kind: the webhook counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use dbscale_cluster::cache::{ReadPolicy, labels_of_namespace, read_policy};
 use dbscale_cluster::{Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::Facts;
 use dbscale_core::plan::Intent;
-use dbscale_core::scaling_policy::{Labels, PolicyFact};
+use dbscale_core::scaling_policy::{Labels, PolicyFact, ScalingPolicy};
 use dbscale_core::size::Sizes;
 use futures::future::join_all;
 
@@ -42,20 +43,25 @@ pub(super) async fn fill(cluster: &Cluster, policies: &Policies, subjects: &mut 
     warnings.extend(policies.warning.clone());
     for subject in subjects {
         subject.warnings.extend(warnings.iter().cloned());
-        let Some(labels) = labels.get(&subject.namespace) else { continue };
-        let covering = policies.all.iter().flatten().filter(|policy| policy.reaches(subject.engine, labels));
+        let labels = labels.get(&subject.namespace).and_then(Option::as_ref);
+        let reaches = |policy: &&Arc<ScalingPolicy>| match labels {
+            Some(labels) => policy.reaches(subject.engine, labels),
+            // Who chooses by labels that are not known is not looked at, as the warning says.
+            None => policy.spec.namespace_selector.is_none() && policy.reaches(subject.engine, &Labels::default()),
+        };
+        let covering = policies.all.iter().flatten().filter(reaches);
         subject.facts.policies = covering.map(|policy| PolicyFact { policy: policy.clone(), running: None }).collect();
         subject.facts.unreadable_policies =
             policies.all.iter().filter_map(|policy| policy.as_ref().err().cloned()).collect();
     }
 }
 
-/// The labels of namespaces, read where a policy asks for them; a warning where they may not be.
+/// The labels of namespaces, read where a policy asks for them; none and a warning where they may not be.
 pub async fn labels<'n>(
     cluster: &Cluster,
     policies: &Policies,
     namespaces: impl Iterator<Item = &'n str>,
-) -> (BTreeMap<String, Labels>, Vec<String>) {
+) -> (BTreeMap<String, Option<Labels>>, Vec<String>) {
     let asked = policies.all.iter().flatten().any(|policy| policy.spec.namespace_selector.is_some());
     let namespaces: BTreeSet<&str> = namespaces.collect();
     let read = namespaces.into_iter().map(|name| async move {
@@ -65,16 +71,18 @@ pub async fn labels<'n>(
     let mut warnings = Vec::new();
     let mut labels = BTreeMap::new();
     for (name, object) in join_all(read).await {
-        let object = object.unwrap_or_else(|failure| {
-            if failure.kind != Kind::NotFound {
+        let read = match object {
+            Ok(object) => Some(labels_of_namespace(name, object.as_ref())),
+            Err(failure) if failure.kind == Kind::NotFound => Some(labels_of_namespace(name, None)),
+            Err(failure) => {
                 warnings.push(format!(
                     "the labels of namespace {name} could not be read, so a policy that chooses by them is not looked at: {}",
                     failure.message
                 ));
+                None
             }
-            None
-        });
-        labels.insert(name.to_owned(), labels_of_namespace(name, object.as_ref()));
+        };
+        labels.insert(name.to_owned(), read);
     }
     (labels, warnings)
 }
