@@ -16,6 +16,9 @@ pub fn width_of_stderr() -> Option<usize> {
     std::io::stderr().is_terminal().then(|| usize::from(Term::stderr().size().1))
 }
 
+/// How many columns the last one must have at least to be broken, or half of the width: below that, hardly a word a line is left.
+const NARROW: usize = 20;
+
 /// The text with its long lines broken. What is broken is the last column of a line, two blanks behind the others, and it
 /// goes on below its own beginning. A command stays whole, so that it can be copied.
 #[must_use]
@@ -32,6 +35,9 @@ fn line_of(line: &str, width: usize) -> String {
     let cell = line.rfind("  ").map_or(0, |at| at + 2);
     let (before, cell) = line.split_at(cell);
     let indent = columns(before);
+    if indent > 0 && indent + NARROW.min(width / 2) > width {
+        return format!("{line}{end}");
+    }
     let mut folded = before.to_owned();
     let mut at = indent;
     for (index, piece) in pieces(cell).enumerate() {
@@ -74,6 +80,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[test]
+    fn a_line_whose_last_column_has_hardly_any_room_stays_whole() {
+        let line = |indent: usize| format!("{}  one two three four five six\n", "a".repeat(indent - 2));
+        assert_eq!(fold(&line(61), Some(80)), line(61));
+        assert_eq!(fold(&line(100), Some(80)), line(100));
+        let broken = format!("{}  one two three four\n{}five six\n", "a".repeat(58), " ".repeat(60));
+        assert_eq!(fold(&line(60), Some(80)), broken);
+    }
 
     #[rstest]
     #[case::short("all is well\n", "all is well\n")]

@@ -185,7 +185,7 @@ fn the_answer_of_another_is_not_taken_for_the_webhooks() {
             break told;
         }
     };
-    let said = "Webhook  unknown  whether it is asked is not known, since another answer came first: ";
+    let said = "Webhook  unknown  whether it is asked is not known: another answer came first: ";
     assert!(told.starts_with(said) && told.contains("Next: ask in a namespace with a database"), "{told}");
     world.create(&databases::mongodb());
     let told = area(&world.dbscale(&["doctor"]), "Webhook");

@@ -72,7 +72,7 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
     while !output::reader_is_gone() {
         tokio::time::sleep(LOOK).await;
         let (survey, all) = look().await;
-        let is_first = told.is_empty() && !all.is_empty();
+        let was_empty = told.is_empty();
         let news = told.compare(&survey, all);
         for word in &news.words {
             output::say(word);
@@ -81,7 +81,7 @@ pub async fn run(args: &StatusArgs, global: &Global) -> Result<u8, Failure> {
             output::warning(warning);
         }
         let _ = output::all_failed(&news.failures);
-        shown.print(&news.all, &news.changed, is_first);
+        shown.print(&news.all, &news.changed, was_empty && !news.all.is_empty());
         for gone in &news.gone {
             shown.print_gone(gone);
         }

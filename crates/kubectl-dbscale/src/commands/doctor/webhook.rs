@@ -61,12 +61,15 @@ pub(super) async fn check(
             Check::new(AREA, Verdict::Broken, message).next(next)
         }
         Err(failure) => {
-            let message =
-                format!("whether it is asked is not known, since another answer came first: {}", failure.message);
-            let check = Check::new(AREA, Verdict::Unknown, message);
+            let why = match failure.kind {
+                Kind::Forbidden => format!("you may not create OpsRequests in namespace {}", probe.namespace),
+                _ if failure.is_open() => failure.to_string(),
+                _ => format!("another answer came first: {}", failure.message),
+            };
+            let check = Check::new(AREA, Verdict::Unknown, format!("whether it is asked is not known: {why}"));
             // KubeDB's own validator lets in what is about a database that is there.
-            if probe.is_there {
-                check
+            if probe.is_there || failure.kind == Kind::Forbidden || failure.is_open() {
+                check.next(format!("see how it stands: {STATUS}"))
             } else {
                 check.next("ask in a namespace with a database: kubectl dbscale doctor -n …")
             }
