@@ -61,11 +61,10 @@ async fn an_api_server_that_is_away_slow_silent_or_cut_off_loses_nothing() {
             well.elapsed()
         );
     }
-    drop(controller);
-
     assert!(plane.log().contains("the lease of cluster own is lost"), "the long cut outlasts the lease");
     // Three of five stay.
     plane.until("mongodbopsrequests", 3 * count, |o| o["status"]["phase"] == "Successful").await;
+    drop(controller);
     let asked = audit::read(&plane.playground.plane.audit_log()).unwrap();
     let of_operations = asked.iter().filter(|a| is_of_operations(a)).count();
     let most = 5 * count * REQUESTS;
