@@ -164,7 +164,7 @@ async fn watched_an_outage_is_borne_and_a_database_that_goes_is_told() {
     }
     let line = Line::to_playground().await;
     let kubeconfig = line.kubeconfig(&world);
-    let place = ["-n", &world.namespace, "--kubeconfig", &kubeconfig, "--request-timeout", "2s"];
+    let place = ["-n", &world.namespace, "--kubeconfig", &kubeconfig, "--request-timeout", "10s"];
     let mut command = World::command(&[&["dbscale", "status", "-w"], &place[..]].concat());
     let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut answer = BufReader::new(running.stdout.take().unwrap()).lines().map_while(Result::ok);

@@ -92,7 +92,7 @@ fn volumes_that_grow_without_an_operation_are_followed() {
     for claim in ["pvc/datadir-db-0", "pvc/datadir-db-2"] {
         world.until(claim, ".status.capacity.storage", "40Gi");
     }
-    let late = world.dbscale(&["wait", "mg/db", "--timeout", "1s"]);
+    let late = world.dbscale(&["wait", "mg/db", "--timeout", "5s"]);
     let wanted = "mongodb/db  StoragePatch  Progressing  2 of 3 claims  TIME\n\
         error: 2 of 3 volumes have grown to 40Gi when the time to wait was over\n  It goes on; wait longer with --timeout.\n";
     assert_eq!(told(&late), (7, wanted.to_owned()));
@@ -128,7 +128,7 @@ async fn many_are_followed_over_few_connections() {
     let line = Line::to_playground().await;
     line.make(Quality::Slow(std::time::Duration::from_millis(20)));
     let kubeconfig = line.kubeconfig(&world);
-    let late = world.dbscale(&["wait", "mg", "-l", "tier=gold", "--timeout", "4s", "--kubeconfig", &kubeconfig]);
+    let late = world.dbscale(&["wait", "mg", "-l", "tier=gold", "--timeout", "15s", "--kubeconfig", &kubeconfig]);
     assert_eq!(late.code, 7, "{}", late.stderr);
     for n in 0..MANY {
         let said = format!("error: ask-{n} is still Pending when the time to wait was over\n");
