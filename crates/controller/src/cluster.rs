@@ -7,6 +7,7 @@ use dbscale_cluster::lease::{CONTROLLER, Lease, Terms};
 use dbscale_cluster::watch::Watches;
 use dbscale_serve::{Gate, Stop};
 
+use crate::census::Census;
 use crate::metrics::Metrics;
 use crate::queue::{self, Due};
 use crate::reconcile::Worker;
@@ -77,6 +78,7 @@ impl Place {
             unsure: Arc::default(),
         };
         let watches = Watches::new(self.cluster.clone(), Arc::clone(&store));
+        let census = Census { name: self.name.clone(), cluster: self.cluster.clone(), store: Arc::clone(&store) };
         let count = async {
             let mut tick = tokio::time::interval(std::time::Duration::from_secs(10));
             loop {
@@ -87,6 +89,7 @@ impl Place {
         tokio::select! {
             () = queue::run(&due, self.batch, &stop.now, |key| worker.reconcile(key)) => {}
             () = watches.run(|| tracing::info!(cluster = self.name, "the kinds of this cluster are known")) => {}
+            () = census.run() => {}
             () = count => {}
         }
     }

@@ -297,12 +297,13 @@ fn is_of_the_end(failure: &ApiFailure) -> bool {
 }
 
 /// The time as Kubernetes writes it, in whole seconds: what is compared with an object's times is cut as they are.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let now = Timestamp::now();
     Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-fn write() -> Write {
+/// How the controller writes.
+pub(crate) fn write() -> Write {
     Write { dry_run: false, field_manager: MANAGER.to_owned() }
 }
 

@@ -6,13 +6,16 @@
     reason = "tests explain themselves, and a panic is how one fails"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use dbscale_core::catalog::Catalog;
 use dbscale_core::record::GROUP;
 use dbscale_core::scaling_policy::{
-    Classes, Expression, KIND, Operations, OwnClass, PLURAL, Range, ScalingPolicy, Selector, Span, Spec, VERSION,
+    Breach, Classes, Condition, Expression, KIND, MOST_NAMED, Operations, Outside, OwnClass, PLURAL, Range,
+    ScalingPolicy, Selector, Span, Spec, Status, VERSION,
 };
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 fn definition() -> Value {
@@ -21,7 +24,11 @@ fn definition() -> Value {
 }
 
 fn schema(definition: &Value) -> &Value {
-    &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    &properties(definition)["spec"]
+}
+
+fn properties(definition: &Value) -> &Value {
+    &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
 }
 
 /// A value with everything in it that a schema knows; of an enumeration the so many-th word.
@@ -78,6 +85,63 @@ fn is_full(spec: Spec) -> bool {
     };
     let amounts = own.values().all(|OwnClass { cpu, memory }| !cpu.is_zero() && !memory.is_zero());
     whole(namespaces) && whole(selector) && engines.len() == 1 && allowed.len() == 1 && own.len() == 1 && amounts
+}
+
+/// A status with everything in it.
+fn full() -> Status {
+    let breach = Breach { field: text(), component: text(), has: text(), allowed: text() };
+    Status {
+        observed_generation: 1,
+        covers: Some(2),
+        outside: Some(1),
+        databases_outside: vec![Outside { engine: text(), namespace: text(), name: text(), breaks: vec![breach] }],
+        conditions: vec![Condition {
+            kind: text(),
+            status: text(),
+            reason: text(),
+            message: text(),
+            last_transition_time: Timestamp::UNIX_EPOCH,
+        }],
+    }
+}
+
+fn text() -> String {
+    "x".to_owned()
+}
+
+fn written(path: &str, value: &Value, into: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| written(&format!("{path}.{name}"), value, into));
+        }
+        Value::Array(items) => items.iter().for_each(|item| written(&format!("{path}[]"), item, into)),
+        Value::Number(_) => drop(into.insert(format!("{path}: integer"))),
+        _ => drop(into.insert(format!("{path}: string"))),
+    }
+}
+
+fn defined(path: &str, schema: &Value, into: &mut BTreeSet<String>) {
+    match schema["type"].as_str() {
+        Some("object") => {
+            let properties = schema["properties"].as_object().unwrap();
+            properties.iter().for_each(|(name, schema)| defined(&format!("{path}.{name}"), schema, into));
+        }
+        Some("array") => defined(&format!("{path}[]"), &schema["items"], into),
+        Some(kind) => drop(into.insert(format!("{path}: {kind}"))),
+        None => panic!("{path} has no type"),
+    }
+}
+
+#[test]
+fn the_status_has_the_fields_that_are_written_and_no_others() {
+    let (mut ours, mut theirs) = (BTreeSet::new(), BTreeSet::new());
+    written("status", &serde_json::to_value(full()).unwrap(), &mut ours);
+    let definition = definition();
+    let status = &properties(&definition)["status"];
+    defined("status", status, &mut theirs);
+    assert_eq!(ours, theirs);
+    assert_eq!(status["properties"]["databasesOutside"]["maxItems"], MOST_NAMED);
+    assert!(definition["spec"]["versions"][0]["subresources"]["status"].is_object());
 }
 
 #[test]

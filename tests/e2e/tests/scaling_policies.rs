@@ -332,3 +332,87 @@ fn of_fifty_that_come_at_once_as_many_are_let_in_as_there_are_places() {
         until(|| world.try_create(&ask(99, 5), &["--dry-run=server"]), |a| !a.stderr.contains("policy/operations"));
     assert!(next.stderr.contains("[database/missing]"), "{}", next.stderr);
 }
+
+/// With the controller alone: see `cargo xtask test`.
+mod controller {
+    use super::*;
+
+    fn size(name: &str, replicas: i64) -> Value {
+        let mut object = database(name);
+        object["spec"]["replicas"] = json!(replicas);
+        object
+    }
+
+    #[test]
+    fn a_status_tells_how_many_databases_it_covers_and_which_are_outside() {
+        let world = World::new("spol-status");
+        world.create(&size("small", 3));
+        world.create(&size("large", 9));
+        let policy = Policy::new(&world, "p", json!({"replicas": {"max": 5}, "storage": {"max": "1Ti"}}));
+        let object = format!("scalingpolicy/{}", policy.0);
+        let first = ".status.databasesOutside[0]";
+        world.until(&object, ".status.covers", "2");
+        world.until(&object, ".status.outside", "1");
+        for (field, wanted) in [
+            ("engine", "mongodb"),
+            ("namespace", world.namespace.as_str()),
+            ("name", "large"),
+            ("breaks[*].field", "spec.replicas.max"),
+            ("breaks[0].component", "replicaSet"),
+            ("breaks[0].has", "9"),
+            ("breaks[0].allowed", "5"),
+        ] {
+            assert_eq!(world.value(&object, &format!("{first}.{field}")), wanted, "{field}");
+        }
+        assert_eq!(world.value(&object, ".status.observedGeneration"), world.value(&object, ".metadata.generation"));
+        assert_eq!(world.value(&object, ".status.conditions[?(@.type==\"Understood\")].status"), "True");
+        let columns = world.must(&["get", "scalingpolicy", &policy.0]);
+        assert!(columns.contains("COVERS   OUTSIDE"), "{columns}");
+        let listed = world.dbscale(&["policy", "list"]).stdout;
+        let row = listed.lines().find(|line| line.starts_with(&policy.0)).unwrap();
+        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(cells[1..], ["2", "1", "replicas 5 at most; storage 1Ti at most"], "{listed}");
+        let machine = world.dbscale(&["policy", "list", "-o", "json"]).json();
+        let told = machine.as_array().unwrap().iter().find(|p| p["name"] == *policy.0).unwrap();
+        assert_eq!((&told["status"]["covers"], &told["status"]["outside"]), (&json!(2), &json!(1)));
+
+        // A database that comes, a label of the namespace, and a change of the policy itself.
+        world.create(&size("other", 7));
+        world.until(&object, ".status.outside", "2");
+        let spec = json!({"namespaceSelector": {"matchLabels": {"team": "shop"}}, "replicas": {"max": 8}});
+        let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
+        world.must(&["patch", &object, "--type=json", "-p", &patch]);
+        world.until(&object, ".status.covers", "0");
+        world.until(&object, ".status.observedGeneration", "2");
+        world.must(&["label", "namespace", &world.namespace, "team=shop"]);
+        world.until(&object, ".status.covers", "3");
+        world.until(&object, ".status.databasesOutside[*].name", "large");
+        world.must(&["delete", "mongodb", "large", "-n", &world.namespace, "--wait=false"]);
+        world.until(&object, ".status.covers", "2");
+        world.until(&object, ".status.outside", "0");
+    }
+
+    #[test]
+    fn a_policy_that_is_not_understood_says_so() {
+        let world = World::new("spol-odd");
+        // What the definition of a later version has let in.
+        let definition = "crd/scalingpolicies.dbscale.dev";
+        let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/later";
+        let patch = |op: &str| {
+            let patch = json!([{"op": op, "path": at, "value": {"type": "string"}}]).to_string();
+            world.must(&["patch", definition, "--type=json", "-p", &patch]);
+        };
+        patch("add");
+        let policy = Policy(format!("{}-later", world.namespace));
+        let object = policy.object(&json!({"replicas": {"max": 5}, "later": "x"}));
+        let made = until(|| world.try_create(&object, &["--validate=strict"]), |answer| answer.code == 0);
+        patch("remove");
+        assert_eq!(made.code, 0, "{}", made.stderr);
+        let of = format!("scalingpolicy/{}", policy.0);
+        let condition = |field: &str| format!(".status.conditions[?(@.type==\"Understood\")].{field}");
+        world.until(&of, &condition("status"), "False");
+        assert_eq!(world.value(&of, &condition("reason")), "Unreadable");
+        assert!(world.value(&of, &condition("message")).contains("it is not held: unknown field `later`"));
+        assert_eq!(world.value(&of, ".status.covers"), "");
+    }
+}

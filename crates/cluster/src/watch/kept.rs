@@ -55,8 +55,8 @@ shape!(
     Namespaces, "/metadata/labels"
 );
 shape!(
-    /// Of a policy what it asks.
-    Policies, "/spec"
+    /// Of a policy what it asks, and what is told of it.
+    Policies, "/metadata/generation", "/spec", "/status"
 );
 shape!(
     /// Of a record its status, and whose it is.

@@ -76,7 +76,8 @@ impl Inner {
                     changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
                 }
             }
-            Topic::Classes | Topic::Namespaces | Topic::Policies => {}
+            Topic::Namespaces | Topic::Policies => self.covering.put(topic, object, list),
+            Topic::Classes => {}
         }
     }
 
@@ -107,7 +108,8 @@ impl Inner {
                 }
                 changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
             }
-            Topic::Classes | Topic::Namespaces | Topic::Policies => {}
+            Topic::Namespaces | Topic::Policies => self.covering.take(topic, text(object, "/metadata/name")),
+            Topic::Classes => {}
         }
     }
 
@@ -156,6 +158,7 @@ impl Inner {
             self.disown(key);
         }
         self.entries.retain(|_, entry| !entry.is_empty());
+        self.covering.sweep(topic, list);
         let Some(volumes) = self.volumes.get_mut(&topic) else { return };
         for (instance, there) in volumes.iter_mut() {
             let before = there.len();
@@ -250,6 +253,6 @@ fn key_of(engine: &'static str, object: &Value) -> Key {
     Key { engine, namespace: text(object, "/metadata/namespace").into(), name: text(object, "/metadata/name").into() }
 }
 
-fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
+pub(super) fn text<'v>(object: &'v Value, pointer: &str) -> &'v str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }

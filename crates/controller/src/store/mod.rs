@@ -2,6 +2,7 @@
 //! watches; tells the queue which databases have changed.
 
 mod fill;
+mod policies;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -16,8 +17,11 @@ use dbscale_core::plan::REQUEST_ID;
 use dbscale_core::record::{Request, Status};
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use self::fill::{concerns, recorded};
+use self::policies::Covering;
+pub use self::policies::{Facts, KnownPolicy, Stale};
 use crate::queue::Due;
 
 /// A database, whether it is there or not.
@@ -98,9 +102,13 @@ struct Inner {
     owners: HashMap<Instance, Vec<Key>>,
     /// How many lists of a topic were begun.
     lists: HashMap<Topic, u32>,
+    /// What the server has, and is watched.
+    watched: HashSet<Topic>,
     synced: HashSet<Topic>,
     /// Why a topic cannot be read.
     broken: HashMap<Topic, String>,
+    /// Scaling policies, and the namespaces that they cover by.
+    covering: Covering,
 }
 
 /// What is known of a cluster.
@@ -108,6 +116,8 @@ struct Inner {
 pub struct Store {
     inner: Mutex<Inner>,
     due: Arc<Due<Key>>,
+    /// Told when a policy's status may have to change.
+    pub standing: Notify,
 }
 
 impl Entry {
@@ -120,7 +130,7 @@ impl Store {
     /// One that tells `due` of databases that changed.
     #[must_use]
     pub fn new(due: Arc<Due<Key>>) -> Self {
-        Self { inner: Mutex::default(), due }
+        Self { inner: Mutex::default(), due, standing: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -195,8 +205,15 @@ impl Store {
 }
 
 impl Audience for Store {
-    const OTHERS: &'static [Topic] =
-        &[Topic::Records, Topic::Claims, Topic::Workloads(SetKind::PetSet), Topic::Workloads(SetKind::StatefulSet)];
+    // Policies first: nothing is done to a database before it is known what they ask.
+    const OTHERS: &'static [Topic] = &[
+        Topic::Policies,
+        Topic::Namespaces,
+        Topic::Records,
+        Topic::Claims,
+        Topic::Workloads(SetKind::PetSet),
+        Topic::Workloads(SetKind::StatefulSet),
+    ];
 
     fn databases() -> &'static Keep {
         static KEEP: LazyLock<Keep> = LazyLock::new(|| {
@@ -232,7 +249,10 @@ impl Audience for Store {
         let mut inner = self.lock();
         let mut changed = HashSet::new();
         match event {
-            Event::Begin => *inner.lists.entry(topic).or_default() += 1,
+            Event::Begin => {
+                *inner.lists.entry(topic).or_default() += 1;
+                inner.watched.insert(topic);
+            }
             Event::Complete => {
                 inner.broken.remove(&topic);
                 inner.sweep(topic, &mut changed);
@@ -249,11 +269,16 @@ impl Audience for Store {
             Event::Absent => {
                 *inner.lists.entry(topic).or_default() += 1;
                 inner.sweep(topic, &mut changed);
+                inner.watched.remove(&topic);
                 inner.synced.remove(&topic);
                 inner.broken.remove(&topic);
             }
         }
+        let stands_otherwise = inner.note_standing(topic, event, &changed);
         drop(inner);
+        if stands_otherwise {
+            self.standing.notify_one();
+        }
         for key in changed {
             self.due.now(key);
         }

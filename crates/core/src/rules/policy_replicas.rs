@@ -25,7 +25,8 @@ fn check(case: &Case) -> Vec<Finding> {
     if case.facts.policies.is_empty() {
         return Vec::new();
     }
-    let limits = Limits::of(RULE.id, "replicas", covering(case), |spec| spec.replicas);
+    let policies = covering(case).map(|fact| &*fact.policy);
+    let limits = Limits::of(RULE.id, "replicas", policies, |spec| spec.replicas);
     let judge = |wish: &crate::change::Wish| {
         let What::Replicas(n) = wish.what else { return Vec::new() };
         let asked = (case.present_number(wish), n);

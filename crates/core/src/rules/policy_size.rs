@@ -6,8 +6,7 @@ use crate::change::{What, Wish};
 use crate::facts::Case;
 use crate::finding::{Finding, RuleId, Severity};
 use crate::quantity::Quantity;
-use crate::scaling_policy::{ScalingPolicy, covering};
-use crate::size::{SizeClass, Sizes};
+use crate::scaling_policy::{ScalingPolicy, covering, is_of, span};
 
 /// Refuses amounts of CPU and memory that are no size class of the policies that cover the database.
 pub const RULE: Rule = Rule {
@@ -69,36 +68,25 @@ fn stays(set: &ResourceSet, present: &ResourceSet, name: &str) -> bool {
 }
 
 fn refusal(case: &Case, wish: &Wish, policy: &ScalingPolicy, wanted: &[Vec<Quantity>; 2]) -> Option<Finding> {
-    let allowed = &policy.spec.sizes.as_ref()?.allowed;
-    if allowed.is_empty() {
+    let classes = policy.allowed_classes()?;
+    if classes.iter().any(|class| is_of(class, wanted)) {
         return None;
     }
-    let sizes = policy.sizes(Sizes::built_in());
-    let classes: Vec<&SizeClass> = allowed.iter().filter_map(|name| sizes.find(name).ok()).collect();
-    let is = |class: &&&SizeClass| {
-        let has = |wanted: &Vec<Quantity>, amount| !wanted.is_empty() && wanted.iter().all(|w| *w == amount);
-        has(&wanted[0], class.cpu) && has(&wanted[1], class.memory)
-    };
-    if classes.iter().find(is).is_some() {
-        return None;
-    }
-    let told = |amounts: &Vec<Quantity>| {
-        let (Some(first), Some(last)) = (amounts.first(), amounts.last()) else { return "none".to_owned() };
-        if first == last { first.to_string() } else { format!("{first} to {last}") }
-    };
+    let allowed = policy.spec.sizes.iter().flat_map(|sizes| &sizes.allowed);
     let mut names: Vec<String> =
         classes.iter().take(NAMED).map(|c| format!("{} ({} CPU, {})", c.name, c.cpu, c.memory)).collect();
     if classes.len() > NAMED {
         names.push(format!("{} more", classes.len() - NAMED));
     }
-    let (cpu, memory) = (told(&wanted[0]), told(&wanted[1]));
+    let [cpu, memory] = wanted.each_ref().map(|amounts| span(amounts));
     let component = wish.component_name(case.change.engine);
     let message = format!(
         "{cpu} CPU and {memory} of memory for {component} are no size that ScalingPolicy {} allows (spec.sizes.allowed)",
         policy.name
     );
     let remedy = if names.is_empty() {
-        format!("its names are no size classes ({}): have the policy changed", allowed.join(", "))
+        let names = allowed.map(String::as_str).collect::<Vec<_>>().join(", ");
+        format!("its names are no size classes ({names}): have the policy changed")
     } else {
         format!("ask for {} by --size, request and limit alike", names.join(", "))
     };

@@ -24,7 +24,8 @@ fn check(case: &Case) -> Vec<Finding> {
     if case.facts.policies.is_empty() {
         return Vec::new();
     }
-    let limits = Limits::of(RULE.id, "storage", covering(case), |spec| spec.storage);
+    let policies = covering(case).map(|fact| &*fact.policy);
+    let limits = Limits::of(RULE.id, "storage", policies, |spec| spec.storage);
     let judge = |wish: &Wish| {
         let What::Storage(size) = &wish.what else { return Vec::new() };
         // What cannot be read is told by quantity/unreadable.

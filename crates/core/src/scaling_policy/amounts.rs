@@ -1,6 +1,6 @@
 //! CPU and memory against the bounds of policies.
 
-use super::{Limits, Range, Span, Spec, covering};
+use super::{Limits, Span, Spec, covering};
 use crate::amount::{Amount, ResourceSet, Side};
 use crate::change::{What, Wish};
 use crate::facts::Case;
@@ -19,8 +19,8 @@ pub(crate) fn amounts(
     if case.facts.policies.is_empty() {
         return Vec::new();
     }
-    let range = |span: Span| Range { min: span.min, max: span.max, max_step: None };
-    let limits = Limits::of(rule, name, covering(case), |spec| pick(spec).map(range));
+    let policies = covering(case).map(|fact| &*fact.policy);
+    let limits = Limits::of(rule, name, policies, |spec| pick(spec).map(Span::range));
     let judge = |wish: &Wish| {
         let What::Resources(set) = &wish.what else { return Vec::new() };
         if wish.component_of(case.change.engine).sidecar_of.is_some() {
@@ -39,6 +39,7 @@ pub(crate) fn amounts(
     case.change.wishes.iter().flat_map(judge).collect()
 }
 
-fn of(set: &ResourceSet, name: &str) -> impl Iterator<Item = Quantity> {
+/// Request and limit of a resource, as far as they are there and can be read.
+pub(super) fn of(set: &ResourceSet, name: &str) -> impl Iterator<Item = Quantity> {
     Side::ALL.into_iter().filter_map(move |side| set.amount(side, name).and_then(Amount::quantity))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{PolicyFact, Range, Spec};
+use super::{Range, ScalingPolicy, Spec};
 use crate::finding::{Finding, RuleId};
 use crate::quantity::Quantity;
 
@@ -62,11 +62,11 @@ impl<'p, T: Unit> Limits<'p, T> {
     pub(crate) fn of(
         rule: RuleId,
         field: &'static str,
-        policies: impl Iterator<Item = &'p PolicyFact>,
+        policies: impl Iterator<Item = &'p ScalingPolicy>,
         pick: impl Fn(&Spec) -> Option<Range<T>>,
     ) -> Self {
         let mut limits = Self { rule, field, min: None, max: None, step: None };
-        for policy in policies.map(|fact| &*fact.policy) {
+        for policy in policies {
             let Some(range) = pick(&policy.spec) else { continue };
             let bound = |value| Bound { value, policy: policy.name.as_str() };
             let stricter = |kept: &mut Option<Bound<'p, T>>, new: Option<T>, is: fn(&T, &T) -> bool| {
@@ -79,6 +79,23 @@ impl<'p, T: Unit> Limits<'p, T> {
             stricter(&mut limits.step, range.max_step, T::lt);
         }
         limits
+    }
+
+    /// The least, where a value is below it.
+    fn below(&self, value: T) -> Option<Bound<'p, T>> {
+        self.min.filter(|min| value < min.value)
+    }
+
+    /// The most, where a value is above it.
+    fn above(&self, value: T) -> Option<Bound<'p, T>> {
+        self.max.filter(|max| value > max.value)
+    }
+
+    /// The ends that present values are outside of: the key of each, the value and the end.
+    pub(crate) fn outside(&self, lowest: T, highest: T) -> impl Iterator<Item = (&'static str, T, T)> {
+        let below = self.below(lowest).map(|min| ("min", lowest, min.value));
+        let above = self.above(highest).map(|max| ("max", highest, max.value));
+        below.into_iter().chain(above)
     }
 
     /// What a change at `path` breaks. `lowest` and `highest` are what is asked, with the present value of each; they differ
@@ -95,12 +112,12 @@ impl<'p, T: Unit> Limits<'p, T> {
         });
         let remedy = |usual: String| nothing_fits.clone().unwrap_or(usual);
         let (old, new) = lowest;
-        if let Some(min) = self.min.filter(|min| new < min.value && old.is_none_or(|old| new < old)) {
+        if let Some(min) = self.below(new).filter(|_| old.is_none_or(|old| new < old)) {
             let least = min.value;
             add(&min, new.to_string(), format!("{least} at least"), "min", remedy(format!("ask for {least} or more")));
         }
         let (old, new) = highest;
-        if let Some(max) = self.max.filter(|max| new > max.value && old.is_none_or(|old| new > old)) {
+        if let Some(max) = self.above(new).filter(|_| old.is_none_or(|old| new > old)) {
             let most = max.value;
             add(&max, new.to_string(), format!("{most} at most"), "max", remedy(format!("ask for {most} or less")));
         }

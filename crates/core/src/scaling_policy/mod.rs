@@ -5,7 +5,10 @@
 
 mod amounts;
 mod bounds;
+mod classes;
 mod selector;
+mod standing;
+mod status;
 mod words;
 
 use std::collections::BTreeMap;
@@ -16,13 +19,16 @@ use serde_json::Value;
 
 pub(crate) use amounts::amounts;
 pub(crate) use bounds::Limits;
+pub(crate) use classes::{is_of, span};
 pub use selector::{Expression, Labels, Operator, Selector, labels_of};
+
+pub use standing::{Breach, Outside, Standing};
+pub use status::{Condition, MOST_NAMED, Status, UNDERSTOOD};
 
 use crate::catalog::{Catalog, Engine};
 use crate::database::Database;
 use crate::facts::Case;
 use crate::quantity::Quantity;
-use crate::size::{SizeClass, Sizes};
 
 /// The version of [`KIND`], of the group [`crate::record::GROUP`].
 pub const VERSION: &str = "v1alpha1";
@@ -95,6 +101,13 @@ pub struct Span {
     pub min: Option<Quantity>,
     /// The most.
     pub max: Option<Quantity>,
+}
+
+impl Span {
+    /// The same as a range without steps.
+    pub(crate) fn range(self) -> Range<Quantity> {
+        Range { min: self.min, max: self.max, max_step: None }
+    }
 }
 
 /// Size classes that are allowed, and own ones.
@@ -177,7 +190,8 @@ impl ScalingPolicy {
     }
 
     /// Whether an engine is one of those that it names; any is, where it names none.
-    fn names(&self, engine: &Engine) -> bool {
+    #[must_use]
+    pub fn names(&self, engine: &Engine) -> bool {
         let named = |name: &String| Catalog::builtin().find(name).is_some_and(|known| known.name == engine.name);
         self.spec.engines.is_empty() || self.spec.engines.iter().any(named)
     }
@@ -186,18 +200,6 @@ impl ScalingPolicy {
     #[must_use]
     pub fn selects(&self, labels: &Labels) -> bool {
         self.spec.selector.as_ref().is_none_or(|s| s.matches(labels))
-    }
-
-    /// The size classes as this policy has them: those of `known`, and its own.
-    #[must_use]
-    pub fn sizes(&self, known: &Sizes) -> Sizes {
-        let own = self.spec.sizes.iter().flat_map(|s| &s.own);
-        known.with(own.map(|(name, class)| SizeClass {
-            name: name.clone(),
-            cpu: class.cpu,
-            memory: class.memory,
-            confirmed: true,
-        }))
     }
 }
 

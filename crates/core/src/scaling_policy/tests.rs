@@ -283,3 +283,66 @@ fn what_it_asks_in_words() {
         ]
     );
 }
+
+fn breach(field: &str, component: &str, has: &str, allowed: &str) -> Breach {
+    let [field, component, has, allowed] = [field, component, has, allowed].map(str::to_owned);
+    Breach { field, component, has, allowed }
+}
+
+#[rstest]
+#[case::within(json!({"replicas": {"min": 3, "max": 3, "maxStep": 1}, "storage": {"min": "20Gi", "max": "20Gi"},
+    "cpu": {"min": 2, "max": 2}, "memory": {"min": "2Gi", "max": "2Gi"}}), vec![])]
+#[case::too_many(json!({"replicas": {"max": 2}}), vec![breach("spec.replicas.max", "replicaSet", "3", "2")])]
+#[case::too_few(json!({"replicas": {"min": 5}}), vec![breach("spec.replicas.min", "replicaSet", "3", "5")])]
+#[case::volumes(json!({"storage": {"max": "10Gi"}}), vec![breach("spec.storage.max", "replicaSet", "20Gi", "10Gi")])]
+#[case::amounts(json!({"cpu": {"max": "500m"}, "memory": {"min": "4Gi"}}),
+    vec![breach("spec.cpu.max", "replicaSet", "2", "500m"), breach("spec.memory.min", "replicaSet", "2Gi", "4Gi")])]
+#[case::its_size(json!({"sizes": {"allowed": ["db.t3.small"]}}), vec![])]
+#[case::another_size(json!({"sizes": {"allowed": ["db.t3.medium", "odd"], "own": {"odd": {"cpu": 1, "memory": "1Gi"}}}}),
+    vec![breach("spec.sizes.allowed", "replicaSet", "2 CPU, 2Gi", "db.t3.medium, odd")])]
+#[case::no_bounds(json!({"operations": {"perCluster": 0}, "directEdits": "deny"}), vec![])]
+fn what_a_database_breaks_today(#[case] spec: Value, #[case] wanted: Vec<Breach>) {
+    let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &database());
+    assert_eq!(policy("a", &spec).policy.breaches(&database), wanted);
+}
+
+#[test]
+fn request_and_limit_are_judged_alike_and_what_says_no_amounts_is_not() {
+    let engine = Catalog::builtin().find("mongodb").unwrap();
+    let at = "/spec/podTemplate/spec/containers/0/resources";
+    let breaches = |resources: Value, spec: &Value| {
+        let mut object = database();
+        *object.pointer_mut(at).unwrap() = resources;
+        let of = |b: Breach| format!("{} {}", b.field, b.has);
+        policy("a", spec).policy.breaches(&Database::of(engine, &object)).into_iter().map(of).collect::<Vec<_>>()
+    };
+    let wide = json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "4", "memory": "4Gi"}});
+    let both = json!({"cpu": {"min": 2, "max": 3}, "sizes": {"allowed": ["db.t3.medium"]}});
+    assert_eq!(
+        breaches(wide, &both),
+        ["spec.cpu.min 1", "spec.cpu.max 4", "spec.sizes.allowed 1 to 4 CPU, 2Gi to 4Gi"]
+    );
+    assert!(breaches(json!({}), &both).is_empty());
+}
+
+#[test]
+fn a_status_tells_the_numbers_and_keeps_the_time_of_what_stays() {
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let named = |n: usize| Outside { name: format!("db-{n}"), ..Outside::default() };
+    let standing = Standing { covers: 50, outside: 40, named: (0..40).map(named).collect() };
+    let first = Status::next(Ok(&standing), 3, &Status::default(), at(10));
+    assert_eq!((first.observed_generation, first.covers, first.outside), (3, Some(50), Some(40)));
+    assert_eq!((first.databases_outside.len(), first.databases_outside[19].name.as_str()), (MOST_NAMED, "db-19"));
+    assert_eq!(Status::next(Ok(&standing), 3, &first, at(20)), first, "nothing is written where nothing changes");
+
+    let why = "ü".repeat(5000);
+    let unreadable = Unreadable { name: "a".to_owned(), why };
+    let broken = Status::next(Err(&unreadable), 4, &first, at(30));
+    assert_eq!((broken.covers, broken.outside, broken.databases_outside.len()), (None, None, 0));
+    let condition = broken.condition(UNDERSTOOD).unwrap();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Unreadable"));
+    assert!(condition.message.starts_with("it is not held: ü") && condition.message.len() <= 1024);
+    assert_eq!((first.conditions[0].last_transition_time, condition.last_transition_time), (at(10), at(30)));
+    let read: Status = serde_json::from_value(serde_json::to_value(&broken).unwrap()).unwrap();
+    assert_eq!(read, broken);
+}

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{DirectEdits, Expression, Labels, Operator, Range, ScalingPolicy, Selector, Spec};
+use super::{DirectEdits, Expression, Labels, Operator, Range, ScalingPolicy, Selector, Span, Spec};
 use crate::catalog::Engine;
 use crate::quantity::Quantity;
 
@@ -53,9 +53,8 @@ impl Spec {
     /// What it asks, a part a field: `replicas 3 to 7, steps of 2`.
     #[must_use]
     pub fn asks(&self) -> Vec<String> {
-        let span = |span: super::Span| Range { min: span.min, max: span.max, max_step: None };
         let amounts: [(&str, Option<Range<Quantity>>); 3] =
-            [("storage", self.storage), ("cpu", self.cpu.map(span)), ("memory", self.memory.map(span))];
+            [("storage", self.storage), ("cpu", self.cpu.map(Span::range)), ("memory", self.memory.map(Span::range))];
         let mut asks: Vec<String> = self.replicas.iter().map(|range| bounds("replicas", range)).collect();
         asks.extend(amounts.iter().filter_map(|(name, range)| Some(bounds(name, range.as_ref()?))));
         if let Some(sizes) = &self.sizes {

@@ -88,11 +88,18 @@ fn asks(policy: &ReadPolicy) -> String {
 }
 
 fn list(policies: &Policies, form: Option<Output>) {
+    let status = |policy: &ReadPolicy| policies.statuses.get(name(policy));
     match form {
         Some(form @ (Output::Json | Output::Yaml)) => {
-            let json = |policy: &ReadPolicy| match policy {
-                Ok(p) => json!({"name": p.name, "engines": p.spec.engines, "asks": p.spec.asks()}),
-                Err(unreadable) => json!({"name": unreadable.name, "unreadable": unreadable.why}),
+            let json = |policy: &ReadPolicy| {
+                let mut value = match policy {
+                    Ok(p) => json!({"name": p.name, "engines": p.spec.engines, "asks": p.spec.asks()}),
+                    Err(unreadable) => json!({"name": unreadable.name, "unreadable": unreadable.why}),
+                };
+                if let Some(status) = status(policy) {
+                    value["status"] = json!(status);
+                }
+                value
             };
             output::machine(form, &policies.all.iter().map(json).collect());
         }
@@ -101,9 +108,18 @@ fn list(policies: &Policies, form: Option<Output>) {
         }
         _ if policies.all.is_empty() => data!("There are no scaling policies."),
         _ => {
-            let rows: Vec<Vec<String>> =
-                policies.all.iter().map(|policy| vec![name(policy).to_owned(), asks(policy)]).collect();
-            data!("{}", output::table(&["POLICY", "ASKS"], &rows).trim_end());
+            // Without the controller nobody tells the numbers.
+            let told = !policies.statuses.is_empty();
+            let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+            let row = |policy: &ReadPolicy| {
+                let status = status(policy);
+                let numbers = [status.and_then(|s| s.covers), status.and_then(|s| s.outside)].map(number);
+                let numbers = numbers.into_iter().filter(|_| told);
+                std::iter::once(name(policy).to_owned()).chain(numbers).chain([asks(policy)]).collect()
+            };
+            let rows: Vec<Vec<String>> = policies.all.iter().map(row).collect();
+            let header: &[&str] = if told { &["POLICY", "COVERS", "OUTSIDE", "ASKS"] } else { &["POLICY", "ASKS"] };
+            data!("{}", output::table(header, &rows).trim_end());
         }
     }
 }

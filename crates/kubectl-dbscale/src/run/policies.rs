@@ -8,10 +8,13 @@ use dbscale_cluster::cache::{ReadPolicy, labels_of_namespace, read_policy};
 use dbscale_cluster::{Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::facts::Facts;
+use dbscale_core::json;
 use dbscale_core::plan::Intent;
-use dbscale_core::scaling_policy::{Labels, PolicyFact, ScalingPolicy};
+use dbscale_core::scaling_policy::{Labels, PolicyFact, ScalingPolicy, Status};
 use dbscale_core::size::Sizes;
 use futures::future::join_all;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::Subject;
 use super::failure::usage;
@@ -22,6 +25,8 @@ use crate::outcome::Failure;
 pub struct Policies {
     /// The policies, in the order of their names.
     pub all: Vec<ReadPolicy>,
+    /// What the controller tells of them, by their names; of one that it has not told of nothing.
+    pub statuses: BTreeMap<String, Status>,
     /// Why they are not looked at, where they could not be read.
     pub warning: Option<String>,
 }
@@ -29,12 +34,22 @@ pub struct Policies {
 /// Reads all policies.
 pub async fn read(cluster: &Cluster) -> Policies {
     match cluster.policies().await {
-        Ok(objects) => Policies { all: objects.iter().map(read_policy).collect(), warning: None },
+        Ok(objects) => Policies {
+            all: objects.iter().map(read_policy).collect(),
+            statuses: objects.iter().filter_map(status).collect(),
+            warning: None,
+        },
         Err(failure) => {
             let warning = format!("scaling policies could not be read, so they are not looked at: {}", failure.message);
-            Policies { all: Vec::new(), warning: Some(warning) }
+            Policies { warning: Some(warning), ..Policies::default() }
         }
     }
+}
+
+/// The name of a policy and its status, where it has one.
+fn status(object: &Value) -> Option<(String, Status)> {
+    let status = Status::deserialize(object.get("status")?).ok()?;
+    Some((json::text(object, &["metadata", "name"]).to_owned(), status))
 }
 
 /// Tells each subject which policies are there for its namespace and engine.

@@ -1,0 +1,201 @@
+//! Scaling policies and the labels of namespaces, and what of them has changed since somebody looked.
+
+use std::collections::{HashMap, HashSet};
+
+use dbscale_cluster::cache::{Event, ReadPolicy, Topic, labels_of_namespace, read_policy};
+use dbscale_cluster::trim::shapes::Role;
+use dbscale_core::scaling_policy::{Labels, Status};
+use serde_json::Value;
+
+use super::fill::text;
+use super::{Inner, Key, Listed, Store};
+
+/// A policy, and what its status says.
+#[derive(Debug, Clone)]
+pub struct KnownPolicy {
+    /// Its name.
+    pub name: Box<str>,
+    /// `metadata.uid`.
+    pub uid: Box<str>,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// What it asks.
+    pub read: ReadPolicy,
+    /// Its status; one that cannot be read is empty.
+    pub status: Status,
+    /// `metadata.resourceVersion`, as a number.
+    version: u64,
+}
+
+impl KnownPolicy {
+    fn of(object: &Value) -> Self {
+        let status = object.get("status").cloned().and_then(|status| serde_json::from_value(status).ok());
+        Self {
+            name: text(object, "/metadata/name").into(),
+            uid: text(object, "/metadata/uid").into(),
+            generation: object.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0),
+            read: read_policy(object),
+            status: status.unwrap_or_default(),
+            version: text(object, "/metadata/resourceVersion").parse().unwrap_or(0),
+        }
+    }
+}
+
+/// What has changed since somebody looked how databases stand to policies.
+#[derive(Debug, Default)]
+pub struct Stale {
+    /// Whether policies cover or ask something else, so that every database may stand otherwise.
+    pub all: bool,
+    /// The databases that have changed, or whose namespaces have.
+    pub databases: HashSet<Key>,
+}
+
+/// What tells how a database stands to policies.
+#[derive(Debug)]
+pub struct Facts {
+    /// The trimmed object; `None` where it is not there, and only OpsRequests are.
+    pub object: Option<Value>,
+    /// The labels of its namespace.
+    pub namespace: Labels,
+}
+
+/// Policies, the labels of namespaces, and what has changed.
+#[derive(Debug, Default)]
+pub(super) struct Covering {
+    policies: HashMap<Box<str>, Listed<KnownPolicy>>,
+    namespaces: HashMap<Box<str>, Listed<Labels>>,
+    stale: Stale,
+    /// Namespaces whose labels have changed.
+    moved: HashSet<Box<str>>,
+}
+
+impl Covering {
+    pub(super) fn put(&mut self, topic: Topic, object: &Value, list: u32) {
+        let name = text(object, "/metadata/name");
+        if topic == Topic::Namespaces {
+            let labels = labels_of_namespace(name, Some(object));
+            let before = self.namespaces.insert(name.into(), Listed { item: labels, list });
+            if before.is_none_or(|before| before.item != self.namespaces[name].item) {
+                self.moved.insert(name.into());
+            }
+            return;
+        }
+        let policy = KnownPolicy::of(object);
+        match self.policies.get_mut(name) {
+            // An echo of what was there before the last write.
+            Some(known) if known.item.uid == policy.uid && known.item.version > policy.version => known.list = list,
+            Some(known) => {
+                self.stale.all |= known.item.read != policy.read;
+                *known = Listed { item: policy, list };
+            }
+            None => {
+                self.stale.all = true;
+                self.policies.insert(name.into(), Listed { item: policy, list });
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, topic: Topic, name: &str) {
+        if topic == Topic::Namespaces {
+            if self.namespaces.remove(name).is_some() {
+                self.moved.insert(name.into());
+            }
+        } else {
+            self.stale.all |= self.policies.remove(name).is_some();
+        }
+    }
+
+    pub(super) fn sweep(&mut self, topic: Topic, list: u32) {
+        match topic {
+            Topic::Policies => {
+                let before = self.policies.len();
+                self.policies.retain(|_, policy| policy.list == list);
+                self.stale.all |= self.policies.len() != before;
+            }
+            Topic::Namespaces => {
+                let gone = self.namespaces.extract_if(|_, labels| labels.list != list);
+                self.moved.extend(gone.map(|(name, _)| name));
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn labels_of(&self, namespace: &str) -> Labels {
+        self.namespaces.get(namespace).map_or_else(|| labels_of_namespace(namespace, None), |known| known.item.clone())
+    }
+}
+
+impl Inner {
+    /// Notes what of a change may make databases stand otherwise to policies; answers whether anything may.
+    pub(super) fn note_standing(&mut self, topic: Topic, event: &Event<'_>, changed: &HashSet<Key>) -> bool {
+        match topic {
+            Topic::Engine(..) if self.covering.policies.is_empty() => return false, // the first policy has all looked at
+            Topic::Engine(..) => self.covering.stale.databases.extend(changed.iter().cloned()),
+            Topic::Policies | Topic::Namespaces => {}
+            _ => return false,
+        }
+        // A kind that has been read as a whole may be the last that was waited for, also where nothing has changed.
+        let whole = matches!(event, Event::Complete | Event::Absent);
+        whole || !changed.is_empty() || matches!(topic, Topic::Policies | Topic::Namespaces)
+    }
+}
+
+impl Store {
+    /// All policies, in the order of their names; `None` while they, or the namespaces, have not been read.
+    #[must_use]
+    pub fn policies(&self) -> Option<Vec<KnownPolicy>> {
+        let inner = self.lock();
+        let read = [Topic::Policies, Topic::Namespaces].iter().all(|topic| inner.synced.contains(topic));
+        let mut policies: Vec<KnownPolicy> = inner.covering.policies.values().map(|p| p.item.clone()).collect();
+        drop(inner);
+        policies.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        read.then_some(policies)
+    }
+
+    /// The engines that are not read as a whole, so that nobody can tell how many of their databases there are.
+    #[must_use]
+    pub fn unread(&self) -> HashSet<&'static str> {
+        let inner = self.lock();
+        let unread = |role: Role| {
+            let begun = inner.watched.iter().filter(move |topic| matches!(topic, Topic::Engine(_, r) if *r == role));
+            begun.filter(|topic| !inner.synced.contains(topic)).filter_map(|topic| topic.engine())
+        };
+        unread(Role::Database).chain(unread(Role::Operation)).collect()
+    }
+
+    /// What has changed since this was asked last.
+    #[must_use]
+    pub fn stale(&self) -> Stale {
+        let mut inner = self.lock();
+        let mut stale = std::mem::take(&mut inner.covering.stale);
+        let moved = std::mem::take(&mut inner.covering.moved);
+        if stale.all {
+            stale.databases = inner.entries.keys().cloned().collect();
+        } else if !moved.is_empty() {
+            stale.databases.extend(inner.entries.keys().filter(|key| moved.contains(&key.namespace)).cloned());
+        }
+        stale
+    }
+
+    /// What tells how a database stands to policies; `None` where nothing is known of it.
+    #[must_use]
+    pub fn facts(&self, key: &Key) -> Option<Facts> {
+        let inner = self.lock();
+        let entry = inner.entries.get(key)?;
+        let text = entry.database.as_ref().map(|database| database.item.clone());
+        let namespace = inner.covering.labels_of(&key.namespace);
+        drop(inner);
+        Some(Facts { object: text.and_then(|text| serde_json::from_slice(&text).ok()), namespace })
+    }
+
+    /// Takes in a policy as the server answered a write of its status, before the watch tells.
+    pub fn wrote_policy(&self, object: &Value) {
+        let policy = KnownPolicy::of(object);
+        let mut inner = self.lock();
+        let Some(known) = inner.covering.policies.get_mut(&policy.name) else { return };
+        if known.item.uid == policy.uid && known.item.version < policy.version {
+            known.item.status = policy.status;
+            known.item.version = policy.version;
+        }
+    }
+}
