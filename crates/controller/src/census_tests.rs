@@ -31,7 +31,9 @@ impl Tested {
 
     fn list(&self, topic: Topic, objects: &[Value]) {
         self.tell(topic, &Event::Begin);
-        objects.iter().for_each(|object| self.tell(topic, &Event::Apply(object)));
+        for object in objects {
+            self.tell(topic, &Event::Apply(object));
+        }
         self.tell(topic, &Event::Complete);
     }
 
@@ -134,4 +136,52 @@ fn nothing_is_said_before_policies_and_engines_are_read() {
     assert!(store.unread().is_empty(), "what was read before counts until the new list is there");
     tell(DATABASES, &Event::Absent);
     assert!(store.unread().is_empty(), "what is not installed has no databases");
+}
+
+fn ask(name: &str, database: &str, ops_type: &str, phase: &str) -> Value {
+    json!({"metadata": {"name": name, "namespace": "demo", "uid": format!("u-{name}"), "resourceVersion": "1",
+            "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"type": ops_type, "databaseRef": {"name": database}}, "status": {"phase": phase}})
+}
+
+#[test]
+fn operations_are_counted_as_the_webhook_counts_them() {
+    const OPERATIONS: Topic = Topic::Engine("mongodb", Role::Operation);
+    let mut tested = Tested::new();
+    let silver = |name: &str| {
+        let mut object = database("demo", name, 3);
+        object["metadata"]["labels"]["tier"] = json!("silver");
+        object
+    };
+    tested.list(DATABASES, &[database("demo", "a", 3), silver("b")]);
+    let limit = json!({"operations": {"perNamespace": 1}});
+    let gold = json!({"selector": {"matchLabels": {"tier": "gold"}}, "operations": {"perCluster": 1}});
+    tested.list(
+        Topic::Policies,
+        &[policy("all", &limit), policy("gold", &gold), policy("none", &json!({"directEdits": "deny"}))],
+    );
+    let all = [
+        ask("one", "a", "HorizontalScaling", "Progressing"),
+        ask("restart", "a", "Restart", "Progressing"),
+        ask("ended", "a", "VerticalScaling", "Successful"),
+        ask("two", "b", "VerticalScaling", ""),
+        ask("three", "gone", "VolumeExpansion", "Pending"),
+    ];
+    tested.list(OPERATIONS, &all);
+    let exceeded = |tested: &mut Tested| {
+        let covers = tested.look().1.into_iter().map(|told| told.split('/').next().map(str::to_owned));
+        let covers: Vec<Option<String>> = covers.collect();
+        assert_eq!(covers[0].as_deref(), Some("2"), "a database that is not there is not counted");
+        tested.found.standings().into_iter().map(|standing| standing.exceeded).collect::<Vec<_>>()
+    };
+    let told = "3 operations are active in namespace demo, 1 allowed (spec.operations.perNamespace): \
+        mongodbopsrequest/one, mongodbopsrequest/three, mongodbopsrequest/two";
+    assert_eq!(exceeded(&mut tested), [Some(vec![told.to_owned()]), Some(vec![]), None]);
+    for name in ["one", "two"] {
+        tested.tell(
+            OPERATIONS,
+            &Event::Apply(&ask(name, if name == "one" { "a" } else { "b" }, "VerticalScaling", "Failed")),
+        );
+    }
+    assert_eq!(exceeded(&mut tested), [Some(vec![]), Some(vec![]), None]);
 }

@@ -78,7 +78,13 @@ impl Place {
             unsure: Arc::default(),
         };
         let watches = Watches::new(self.cluster.clone(), Arc::clone(&store));
-        let census = Census { name: self.name.clone(), cluster: self.cluster.clone(), store: Arc::clone(&store) };
+        let census = Census {
+            name: self.name.clone(),
+            cluster: self.cluster.clone(),
+            store: Arc::clone(&store),
+            identity: self.identity.clone(),
+            metrics: self.metrics.clone(),
+        };
         let count = async {
             let mut tick = tokio::time::interval(std::time::Duration::from_secs(10));
             loop {

@@ -25,6 +25,8 @@ pub struct Metrics {
     errors: Family<Labels, Counter>,
     last_reconcile: Family<Labels, Gauge>,
     leading: Family<Labels, Gauge>,
+    exceeded: Family<Labels, Gauge>,
+    outside: Family<Labels, Gauge>,
 }
 
 impl Metrics {
@@ -41,6 +43,8 @@ impl Metrics {
             errors: Family::default(),
             last_reconcile: Family::default(),
             leading: Family::default(),
+            exceeded: Family::default(),
+            outside: Family::default(),
         };
         let registry = registry.sub_registry_with_prefix("dbscale");
         registry.register(
@@ -63,6 +67,16 @@ impl Metrics {
             metrics.last_reconcile.clone(),
         );
         registry.register("leading", "1 where this process holds the cluster's lease", metrics.leading.clone());
+        registry.register(
+            "policies_exceeded",
+            "Scaling policies of which more operations are active than they allow",
+            metrics.exceeded.clone(),
+        );
+        registry.register(
+            "databases_outside",
+            "Databases that are outside of the bounds of a scaling policy",
+            metrics.outside.clone(),
+        );
         metrics
     }
 
@@ -108,6 +122,17 @@ impl Metrics {
     /// Whether this process holds the cluster's lease.
     pub fn leads(&self, cluster: &str, leads: bool) {
         self.leading.get_or_create(&vec![("cluster", cluster.to_owned())]).set(i64::from(leads));
+        if !leads {
+            self.stands(cluster, 0, 0); // whoever leads counts
+        }
+    }
+
+    /// How many policies have more operations than they allow, and how many databases are outside of bounds.
+    pub fn stands(&self, cluster: &str, exceeded: usize, outside: usize) {
+        let labels = vec![("cluster", cluster.to_owned())];
+        for (gauge, count) in [(&self.exceeded, exceeded), (&self.outside, outside)] {
+            gauge.get_or_create(&labels).set(i64::try_from(count).unwrap_or(0));
+        }
     }
 
     /// What a store holds now.

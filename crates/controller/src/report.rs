@@ -4,11 +4,12 @@ use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::catalog::{DATABASE_GROUP, OPS_GROUP, OPS_VERSION};
 use dbscale_core::database::Database;
 use dbscale_core::record::{self, Notice, Past, Told};
+use dbscale_core::scaling_policy::{self, Condition, OPERATIONS_EXCEEDED, Status};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::metrics::Metrics;
-use crate::store::Key;
+use crate::store::{Key, KnownPolicy};
 
 /// The longest note of an Event, in bytes. Source: Kubernetes' events.k8s.io/v1.
 const LONGEST_NOTE: usize = 1024;
@@ -28,6 +29,52 @@ pub async fn tell(cluster: &Cluster, name: &str, identity: &str, metrics: &Metri
         // The record says the same, so an Event is worth no second look at the database.
         Err(failure) => tracing::warn!(database_id = id(database), %failure, "the Event could not be written"),
     }
+}
+
+/// Tells that more operations are active than a policy allows: a line of the log, and an Event on the policy.
+pub async fn exceeded(cluster: &Cluster, name: &str, identity: &str, policy: &KnownPolicy, status: &Status) {
+    let Some(condition) = status.condition(OPERATIONS_EXCEEDED) else { return };
+    let (event, message) = ("scaling_policy_operations_exceeded", &condition.message);
+    tracing::warn!(event, cluster = name, policy = &*policy.name, message);
+    let event = event_of(policy, condition, identity, Timestamp::now());
+    // What has no namespace has its Events in this one. Source: Kubernetes, validation of Events.
+    let path = "/apis/events.k8s.io/v1/namespaces/default/events";
+    match cluster.call(&Call::post(path, &event)).await {
+        Ok(_) => {}
+        Err(failure) if failure.kind == Kind::AlreadyExists => {}
+        Err(failure) => tracing::warn!(policy = &*policy.name, %failure, "the Event could not be written"),
+    }
+}
+
+/// The Event of a policy whose limits are exceeded, with one name for one time that they are.
+fn event_of(policy: &KnownPolicy, condition: &Condition, identity: &str, now: Timestamp) -> Value {
+    let mut note = condition.message.clone();
+    record::cut(&mut note, LONGEST_NOTE);
+    let tail = format!(".{}", condition.last_transition_time.as_second());
+    json!({
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": named(&policy.name, &policy.uid, OPERATIONS_EXCEEDED, &tail), "namespace": "default"},
+        "eventTime": format!("{now:.6}"),
+        "reportingController": "dbscale.dev/controller",
+        "reportingInstance": identity.chars().take(128).collect::<String>(),
+        "action": "Counting",
+        "reason": OPERATIONS_EXCEEDED,
+        "type": "Warning",
+        "note": note,
+        "regarding": {
+            "apiVersion": format!("{}/{}", record::GROUP, scaling_policy::VERSION), "kind": scaling_policy::KIND,
+            "name": policy.name, "uid": policy.uid,
+        },
+    })
+}
+
+/// The name of an Event: whom it is about, what happened, and what else tells it from others.
+fn named(name: &str, uid: &str, reason: &str, more: &str) -> String {
+    let uid: String = uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
+    let tail = format!(".{}.{}{more}", uid.to_lowercase(), reason.to_lowercase());
+    let head: String = name.chars().take(LONGEST_NAME - tail.len()).collect();
+    format!("{}{tail}", head.trim_end_matches(['-', '.']))
 }
 
 /// The line of the log. Its name is a field of its own: the log keeps one text a line under `message`, which is what was told.
@@ -80,14 +127,11 @@ fn event(database: &Database, told: &Told, identity: &str, now: Timestamp) -> Va
     if let Some(seconds) = told.duration_s {
         note = format!("{note} after {seconds} s");
     }
-    let uid: String = told.uid.chars().filter(char::is_ascii_alphanumeric).take(12).collect();
-    let tail = format!(".{}.{}", uid.to_lowercase(), reason.to_lowercase());
-    let head: String = told.name.chars().take(LONGEST_NAME - tail.len()).collect();
     record::cut(&mut note, LONGEST_NOTE);
     json!({
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
-        "metadata": {"name": format!("{}{tail}", head.trim_end_matches(['-', '.'])), "namespace": database.namespace},
+        "metadata": {"name": named(&told.name, &told.uid, reason, ""), "namespace": database.namespace},
         "eventTime": format!("{now:.6}"),
         "reportingController": "dbscale.dev/controller",
         "reportingInstance": identity.chars().take(128).collect::<String>(),

@@ -6,11 +6,12 @@
     reason = "tests explain themselves, and a panic is how one fails"
 )]
 
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use dbscale_cluster::Call;
+use dbscale_cluster::connect::{Connect, connect};
 use dbscale_e2e::webhook::Webhook;
-use dbscale_e2e::{Answer, World, databases};
+use dbscale_e2e::{Answer, World, databases, playground};
 use serde_json::{Value, json};
 
 /// A policy of this test alone. Dropping it takes it away.
@@ -282,6 +283,20 @@ fn the_plugin_tells_before_it_asks_and_knows_the_sizes_of_policies() {
     assert!(listed.stdout.contains(&format!("scalingpolicy.dbscale.dev/{}\n", silver.0)), "{}", listed.stdout);
 }
 
+/// Creates objects, all requests under way at once over connections that are there already: what is measured is who is let in,
+/// not how many processes a machine starts.
+fn at_once(world: &World, objects: &[Value]) -> Vec<Result<(), String>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let options = Connect { kubeconfig: Some(playground().join("kubeconfig")), ..Connect::default() };
+        let cluster = connect(&options).await.unwrap();
+        let path = format!("/apis/ops.kubedb.com/v1alpha1/namespaces/{}/mongodbopsrequests", world.namespace);
+        let calls: Vec<Call> = objects.iter().map(|object| Call::post(path.as_str(), object)).collect();
+        let answers = futures::future::join_all(calls.iter().map(|call| cluster.call(call))).await;
+        answers.into_iter().map(|answer| answer.map(drop).map_err(|refused| refused.message)).collect()
+    })
+}
+
 /// How many ask at once, and how many are let in.
 const ASKED: usize = 50;
 const PLACES: usize = 5;
@@ -306,19 +321,8 @@ fn of_fifty_that_come_at_once_as_many_are_let_in_as_there_are_places() {
     };
     let known = until(|| world.try_create(&ask(0, 6), &["--dry-run=server"]), |a| a.code != 0);
     assert_refused(&known, "policy/replicas", &policy, "replicas.max");
-    let begun: Vec<Child> = (0..ASKED)
-        .map(|n| {
-            let file = world.write(&format!("ask-{n}"), &ask(n, 5).to_string());
-            let mut create = World::command(&["create", "--validate=false", "-n", &world.namespace, "-f", &file]);
-            create.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-        })
-        .collect();
-    let ended: Vec<_> = begun.into_iter().map(|child| child.wait_with_output().unwrap()).collect();
-    let refused: Vec<String> = ended
-        .iter()
-        .filter(|output| !output.status.success())
-        .map(|output| String::from_utf8_lossy(&output.stderr).into_owned())
-        .collect();
+    let objects: Vec<Value> = (0..ASKED).map(|n| ask(n, 5)).collect();
+    let refused: Vec<String> = at_once(&world, &objects).into_iter().filter_map(Result::err).collect();
     for said in &refused {
         assert!(said.contains("[policy/operations] 5 operations are active in namespace"), "{said}");
     }
@@ -393,20 +397,70 @@ mod controller {
     }
 
     #[test]
+    fn more_operations_than_it_allows_are_told_until_they_are_no_more() {
+        // What no webhook judges, as where two have let in one each.
+        let world = World::unjudged("spol-exceeded");
+        let policy = Policy::new(
+            &world,
+            "p",
+            json!({"operations": {"perNamespace": 1, "perCluster": 9}, "replicas": {"max": 5}}),
+        );
+        let object = format!("scalingpolicy/{}", policy.0);
+        let condition = |field: &str| format!(".status.conditions[?(@.type==\"OperationsExceeded\")].{field}");
+        world.until(&object, &condition("status"), "False");
+        for name in ["a", "b"] {
+            world.create(&database(name)); // its operations never start
+            world.until(&format!("mongodb/{name}"), ".status.phase", "Ready");
+            let stanza = json!({"horizontalScaling": {"replicas": 5}});
+            world.create(&request(&format!("ask-{name}"), "HorizontalScaling", name, &stanza));
+        }
+        world.until(&object, &condition("status"), "True");
+        let told = format!(
+            "2 operations are active in namespace {}, 1 allowed (spec.operations.perNamespace): \
+             mongodbopsrequest/ask-a, mongodbopsrequest/ask-b",
+            world.namespace
+        );
+        assert_eq!(world.value(&object, &condition("message")), told);
+        let field = format!("involvedObject.kind=ScalingPolicy,involvedObject.name={}", policy.0);
+        let events = ["get", "events", "-n", "default", "--field-selector", &field, "-o"];
+        let seen = "jsonpath={.items[*].type} {.items[*].reason}: {.items[*].message}";
+        world.until_output(&[&events[..], &[seen]].concat(), &format!("Warning OperationsExceeded: {told}"));
+        world.must(&["delete", "mongodbopsrequest", "ask-a", "-n", &world.namespace]);
+        world.until(&object, &condition("status"), "False");
+        assert_eq!(world.value(&object, &condition("reason")), "WithinLimits");
+    }
+
+    /// A field that the definition of a later version has. Dropping it takes it away.
+    struct Later;
+
+    impl Later {
+        fn patch(op: &str) -> Answer {
+            let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/later";
+            let patch = json!([{"op": op, "path": at, "value": {"type": "string"}}]).to_string();
+            let patched = ["patch", "crd/scalingpolicies.dbscale.dev", "--type=json", "-p", &patch];
+            Answer::of(&World::command(&patched).output().unwrap())
+        }
+
+        fn new() -> Self {
+            let patched = Self::patch("add");
+            assert_eq!(patched.code, 0, "{}", patched.stderr);
+            Self
+        }
+    }
+
+    impl Drop for Later {
+        fn drop(&mut self) {
+            Self::patch("remove");
+        }
+    }
+
+    #[test]
     fn a_policy_that_is_not_understood_says_so() {
         let world = World::new("spol-odd");
-        // What the definition of a later version has let in.
-        let definition = "crd/scalingpolicies.dbscale.dev";
-        let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/later";
-        let patch = |op: &str| {
-            let patch = json!([{"op": op, "path": at, "value": {"type": "string"}}]).to_string();
-            world.must(&["patch", definition, "--type=json", "-p", &patch]);
-        };
-        patch("add");
+        let _later = Later::new();
         let policy = Policy(format!("{}-later", world.namespace));
         let object = policy.object(&json!({"replicas": {"max": 5}, "later": "x"}));
         let made = until(|| world.try_create(&object, &["--validate=strict"]), |answer| answer.code == 0);
-        patch("remove");
         assert_eq!(made.code, 0, "{}", made.stderr);
         let of = format!("scalingpolicy/{}", policy.0);
         let condition = |field: &str| format!(".status.conditions[?(@.type==\"Understood\")].{field}");

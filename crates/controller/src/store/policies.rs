@@ -4,11 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use dbscale_cluster::cache::{Event, ReadPolicy, Topic, labels_of_namespace, read_policy};
 use dbscale_cluster::trim::shapes::Role;
+use dbscale_core::change::STANZAS;
+use dbscale_core::record::Request;
 use dbscale_core::scaling_policy::{Labels, Status};
 use serde_json::Value;
 
 use super::fill::text;
-use super::{Inner, Key, Listed, Store};
+use super::{Inner, Key, Listed, Store, engine_of};
 
 /// A policy, and what its status says.
 #[derive(Debug, Clone)]
@@ -57,6 +59,8 @@ pub struct Facts {
     pub object: Option<Value>,
     /// The labels of its namespace.
     pub namespace: Labels,
+    /// Its OpsRequests that scale and have not ended: `mongodbopsrequest/ask`.
+    pub active: Vec<String>,
 }
 
 /// Policies, the labels of namespaces, and what has changed.
@@ -184,8 +188,13 @@ impl Store {
         let entry = inner.entries.get(key)?;
         let text = entry.database.as_ref().map(|database| database.item.clone());
         let namespace = inner.covering.labels_of(&key.namespace);
+        let scales = |r: &Request| r.phase.is_active() && STANZAS.iter().any(|stanza| *stanza.ops_type == *r.ops_type);
+        let active = entry.requests.iter().map(|r| &r.item).filter(|r| scales(r));
+        let kind = engine_of(key.engine).map(|engine| engine.ops_kind().to_lowercase()).unwrap_or_default();
+        let mut active: Vec<String> = active.map(|r| format!("{kind}/{}", r.name)).collect();
         drop(inner);
-        Some(Facts { object: text.and_then(|text| serde_json::from_slice(&text).ok()), namespace })
+        active.sort_unstable();
+        Some(Facts { object: text.and_then(|text| serde_json::from_slice(&text).ok()), namespace, active })
     }
 
     /// Takes in a policy as the server answered a write of its status, before the watch tells.

@@ -6,6 +6,7 @@
 mod amounts;
 mod bounds;
 mod classes;
+mod exceeded;
 mod selector;
 mod standing;
 mod status;
@@ -20,10 +21,11 @@ use serde_json::Value;
 pub(crate) use amounts::amounts;
 pub(crate) use bounds::Limits;
 pub(crate) use classes::{is_of, span};
+pub use exceeded::Active;
 pub use selector::{Expression, Labels, Operator, Selector, labels_of};
 
 pub use standing::{Breach, Outside, Standing};
-pub use status::{Condition, MOST_NAMED, Status, UNDERSTOOD};
+pub use status::{Condition, MOST_NAMED, OPERATIONS_EXCEEDED, Status, UNDERSTOOD};
 
 use crate::catalog::{Catalog, Engine};
 use crate::database::Database;

@@ -52,6 +52,8 @@ pub struct Standing {
     pub outside: u32,
     /// Some of those.
     pub named: Vec<Outside>,
+    /// The limits of operations that are exceeded, in words; `None` where it sets none.
+    pub exceeded: Option<Vec<String>>,
 }
 
 impl ScalingPolicy {

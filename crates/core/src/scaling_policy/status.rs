@@ -10,6 +10,8 @@ use crate::record::cut;
 pub const MOST_NAMED: usize = 20;
 /// The condition that tells whether the policy is understood, and so held.
 pub const UNDERSTOOD: &str = "Understood";
+/// The condition that tells whether more operations are active than the policy allows.
+pub const OPERATIONS_EXCEEDED: &str = "OperationsExceeded";
 
 /// The longest message of a condition, in bytes.
 const LONGEST_MESSAGE: usize = 1024;
@@ -62,6 +64,12 @@ impl Status {
                 next.databases_outside.clone_from(&standing.named);
                 next.databases_outside.truncate(MOST_NAMED);
                 next.tell(previous, (UNDERSTOOD, true), "Understood", "it is held", now);
+                if let Some(exceeded) = &standing.exceeded {
+                    let told = ("LimitExceeded", exceeded.join("; "));
+                    let within = ("WithinLimits", "no limit of operations is exceeded".to_owned());
+                    let (reason, message) = if exceeded.is_empty() { within } else { told };
+                    next.tell(previous, (OPERATIONS_EXCEEDED, !exceeded.is_empty()), reason, &message, now);
+                }
             }
             Err(unreadable) => {
                 let message = format!("it is not held: {}", unreadable.why);
@@ -69,6 +77,12 @@ impl Status {
             }
         }
         next
+    }
+
+    /// Whether more operations are active than the policy allows.
+    #[must_use]
+    pub fn is_exceeded(&self) -> bool {
+        self.condition(OPERATIONS_EXCEEDED).is_some_and(|condition| condition.status == "True")
     }
 
     /// A condition that it has.

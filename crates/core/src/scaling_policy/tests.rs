@@ -329,7 +329,7 @@ fn request_and_limit_are_judged_alike_and_what_says_no_amounts_is_not() {
 fn a_status_tells_the_numbers_and_keeps_the_time_of_what_stays() {
     let at = |second| jiff::Timestamp::from_second(second).unwrap();
     let named = |n: usize| Outside { name: format!("db-{n}"), ..Outside::default() };
-    let standing = Standing { covers: 50, outside: 40, named: (0..40).map(named).collect() };
+    let standing = Standing { covers: 50, outside: 40, named: (0..40).map(named).collect(), exceeded: None };
     let first = Status::next(Ok(&standing), 3, &Status::default(), at(10));
     assert_eq!((first.observed_generation, first.covers, first.outside), (3, Some(50), Some(40)));
     assert_eq!((first.databases_outside.len(), first.databases_outside[19].name.as_str()), (MOST_NAMED, "db-19"));
@@ -345,4 +345,55 @@ fn a_status_tells_the_numbers_and_keeps_the_time_of_what_stays() {
     assert_eq!((first.conditions[0].last_transition_time, condition.last_transition_time), (at(10), at(30)));
     let read: Status = serde_json::from_value(serde_json::to_value(&broken).unwrap()).unwrap();
     assert_eq!(read, broken);
+}
+
+fn active(places: &[(&str, usize)]) -> Active {
+    let names = |count: usize| (0..count).map(|n| format!("mongodbopsrequest/ask-{n}")).collect();
+    places.iter().map(|(namespace, count)| ((*namespace).to_owned(), names(*count))).collect()
+}
+
+#[rstest]
+#[case::as_many_as_allowed(json!({"perNamespace": 2, "perCluster": 3}), &[("demo", 2), ("prod", 1)], vec![])]
+#[case::in_a_namespace(json!({"perNamespace": 1}), &[("demo", 2), ("prod", 1)],
+    vec!["2 operations are active in namespace demo, 1 allowed (spec.operations.perNamespace): mongodbopsrequest/ask-0, mongodbopsrequest/ask-1"])]
+#[case::in_the_cluster(json!({"perNamespace": 2, "perCluster": 1}), &[("demo", 1), ("prod", 1)],
+    vec!["2 operations are active in the cluster, 1 allowed (spec.operations.perCluster): demo/mongodbopsrequest/ask-0, prod/mongodbopsrequest/ask-0"])]
+#[case::none_may_begin(json!({"perCluster": 0}), &[("demo", 1)],
+    vec!["1 operation is active in the cluster, 0 allowed (spec.operations.perCluster): demo/mongodbopsrequest/ask-0"])]
+fn limits_that_are_exceeded(#[case] limits: Value, #[case] there: &[(&str, usize)], #[case] wanted: Vec<&str>) {
+    let limits: Operations = serde_json::from_value(limits).unwrap();
+    assert_eq!(limits.exceeded(&active(there)), wanted);
+}
+
+#[test]
+fn of_many_that_exceed_a_limit_some_are_named() {
+    let limits = Operations { per_namespace: Some(0), per_cluster: Some(12) };
+    let places: Vec<String> = (0..8).map(|n| format!("ns-{n}")).collect();
+    let there: Vec<(&str, usize)> = places.iter().map(|place| (place.as_str(), 12)).collect();
+    let told = limits.exceeded(&active(&there));
+    assert_eq!(told.len(), 5 + 1 + 1);
+    assert!(told[4].starts_with("12 operations are active in namespace ns-4") && told[4].ends_with("ask-9, 2 more"));
+    assert_eq!(told[5], "and in 3 more namespaces");
+    assert!(told[6].starts_with("96 operations are active in the cluster, 12") && told[6].ends_with(", 86 more"));
+}
+
+#[test]
+fn a_status_tells_of_limits_where_the_policy_sets_some() {
+    let at = |second| jiff::Timestamp::from_second(second).unwrap();
+    let next = |exceeded: Option<&[&str]>, previous: &Status, second| {
+        let exceeded = exceeded.map(|all| all.iter().map(|&text| text.to_owned()).collect());
+        Status::next(Ok(&Standing { exceeded, ..Standing::default() }), 1, previous, at(second))
+    };
+    let none = next(None, &Status::default(), 1);
+    assert!(none.condition(OPERATIONS_EXCEEDED).is_none() && !none.is_exceeded());
+    let within = next(Some(&[]), &none, 2);
+    let exceeded = next(Some(&["3 of 2", "4 of 3"]), &within, 3);
+    let still = next(Some(&["4 of 3"]), &exceeded, 4);
+    let told = |status: &Status| {
+        let condition = status.condition(OPERATIONS_EXCEEDED).unwrap();
+        (status.is_exceeded(), condition.message.clone(), condition.last_transition_time.as_second())
+    };
+    assert_eq!(told(&within), (false, "no limit of operations is exceeded".to_owned(), 2));
+    assert_eq!(told(&exceeded), (true, "3 of 2; 4 of 3".to_owned(), 3));
+    assert_eq!(told(&still), (true, "4 of 3".to_owned(), 3));
 }
