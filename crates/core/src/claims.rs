@@ -90,11 +90,26 @@ pub fn fact(claim: &Value, component: &str, idle: bool) -> Option<ClaimFact> {
         name: text(claim, "/metadata/name").to_owned(),
         component: component.to_owned(),
         class: claim.pointer("/spec/storageClassName").and_then(Value::as_str).map(str::to_owned),
+        attributes: attributes(claim),
         requested: amount(claim, "/spec/resources/requests/storage")?,
         capacity: amount(claim, "/status/capacity/storage"),
         failed: failure(claim),
         idle,
     })
+}
+
+/// The classes of attributes that a claim names, each once.
+fn attributes(claim: &Value) -> Vec<String> {
+    let at = [
+        "/spec/volumeAttributesClassName",
+        "/status/currentVolumeAttributesClassName",
+        "/status/modifyVolumeStatus/targetVolumeAttributesClassName",
+    ];
+    let mut classes: Vec<String> =
+        at.iter().map(|at| text(claim, at)).filter(|class| !class.is_empty()).map(str::to_owned).collect();
+    classes.sort();
+    classes.dedup();
+    classes
 }
 
 /// Why the claim's expansion has failed.
@@ -137,6 +152,18 @@ mod tests {
     fn claim(name: &str, instance: &str, status: &Value) -> Value {
         json!({"metadata": {"name": name, "labels": {"app.kubernetes.io/instance": instance}},
             "spec": {"resources": {"requests": {"storage": "20Gi"}}}, "status": status})
+    }
+
+    #[test]
+    fn a_claim_names_its_classes_of_attributes() {
+        let mut claim = claim(
+            "data-x-0",
+            "x",
+            &json!({"currentVolumeAttributesClassName": "silver",
+            "modifyVolumeStatus": {"targetVolumeAttributesClassName": "gold"}}),
+        );
+        claim["spec"]["volumeAttributesClassName"] = json!("gold");
+        assert_eq!(fact(&claim, "replicaSet", false).unwrap().attributes, ["gold", "silver"]);
     }
 
     #[test]

@@ -118,6 +118,7 @@ mod tests {
             name: format!("datadir-db-{index}"),
             component: "replicaSet".to_owned(),
             class: Some(class.to_owned()),
+            attributes: Vec::new(),
             requested: requested.parse().unwrap(),
             capacity: capacity.parse().ok(),
             failed: (capacity == "20Gi").then(|| "no space".to_owned()),

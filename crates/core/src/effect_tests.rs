@@ -33,6 +33,7 @@ fn found(spec: &Value, object: &Value, pods: &[Value], object_too: bool) -> Vec<
         name: name.to_owned(),
         component: "replicaSet".to_owned(),
         class: None,
+        attributes: Vec::new(),
         requested: "50Gi".parse().unwrap(),
         capacity: capacity.parse().ok(),
         failed: None,

@@ -95,6 +95,9 @@ pub struct ClaimFact {
     pub component: String,
     /// `spec.storageClassName`.
     pub class: Option<String>,
+    /// The classes of its volume's attributes: the one that it asks for, the one that it has, and the one that it is on its
+    /// way to.
+    pub attributes: Vec<String>,
     /// `spec.resources.requests.storage`.
     pub requested: Quantity,
     /// `status.capacity.storage`.

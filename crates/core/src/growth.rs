@@ -154,6 +154,7 @@ mod tests {
             name: format!("datadir-db-{ordinal}"),
             component: "replicaSet".to_owned(),
             class: None,
+            attributes: Vec::new(),
             requested: requested.parse().unwrap(),
             capacity: capacity.map(|c| c.parse().unwrap()),
             failed: None,

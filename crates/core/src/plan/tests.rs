@@ -130,6 +130,7 @@ fn failed_expansion(object: &Value) -> Facts {
         name: "datadir-my-db-0".to_owned(),
         component: "replicaSet".to_owned(),
         class: None,
+        attributes: Vec::new(),
         requested: "20Gi".parse().unwrap(),
         capacity: "10Gi".parse().ok(),
         failed: Some("ControllerResizeError: no space".to_owned()),

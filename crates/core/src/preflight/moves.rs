@@ -276,7 +276,12 @@ impl World<'_> {
         let mut member = pod.clone();
         let name = format!("{}-{n}", workload.name);
         member.spec.node_name.clear();
-        member.spec.volumes.clear(); // its claims do not exist yet
+        // Its claims may be there: a member that was scaled away leaves them behind, and they keep it where they are.
+        for claim in member.spec.volumes.iter_mut().filter_map(|volume| volume.persistent_volume_claim.as_mut()) {
+            if let Some(template) = claim.claim_name.strip_suffix(&pod.metadata.name) {
+                claim.claim_name = format!("{template}{name}");
+            }
+        }
         member.status = up();
         member.metadata.deletion_timestamp = None;
         let labels = &mut member.metadata.labels;

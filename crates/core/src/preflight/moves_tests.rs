@@ -62,18 +62,21 @@ fn of_shards(#[case] intent: Intent, #[case] wanted: &[&str]) {
 }
 
 #[test]
-fn a_new_member_has_its_own_name_and_no_volume() {
+fn a_new_member_has_its_own_name_and_claims() {
     let object = replica_set();
     let facts = facts(&object);
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };
     let plan = plan(&facts, &Intent { replicas: Some(4), ..Intent::default() }, &stamp).unwrap();
     let mut like = pod(0);
     like["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = json!("my-db-0");
+    let shared = json!({"persistentVolumeClaim": {"claimName": "backups"}});
+    like["spec"]["volumes"].as_array_mut().unwrap().push(shared);
     let pods: Vec<Pod> = vec![read(like)];
     let moved = moved(facts.database.here().unwrap(), &object, &[plan.steps[0].change()], &pods);
     let last = moved[0].moves.last().and_then(Move::after).unwrap();
     let label = |key: &str| last.metadata.labels[key].as_str();
     assert_eq!(last.metadata.name, "my-db-3");
     assert_eq!([label("statefulset.kubernetes.io/pod-name"), label("apps.kubernetes.io/pod-index")], ["my-db-3", "3"]);
-    assert_eq!((last.claims().count(), last.spec.node_name.as_str()), (0, ""));
+    assert_eq!(last.claims().collect::<Vec<_>>(), ["datadir-my-db-3", "backups"]);
+    assert_eq!(last.spec.node_name, "");
 }

@@ -115,6 +115,24 @@ fn volumes_keep_their_pods_where_they_are() {
 }
 
 #[test]
+fn a_member_that_comes_back_goes_where_its_old_volume_is() {
+    let mut scene = Scene::new();
+    let mut far = node("n3");
+    far["metadata"]["labels"]["zone"] = json!("b");
+    far["spec"]["unschedulable"] = json!(true);
+    scene.nodes(&[node("n0"), node("n1"), node("n2"), far]);
+    let claim = json!({"metadata": {"name": "datadir-my-db-3", "namespace": "demo"}, "spec": {"volumeName": "pv-3"}});
+    let term = json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["b"]}]});
+    let volume =
+        json!({"metadata": {"name": "pv-3"}, "spec": {"nodeAffinity": {"required": {"nodeSelectorTerms": [term]}}}});
+    scene.around.volumes = Some(vec![super::super::testing::read(volume)]);
+    assert!(told(&scene.replicas(4)).is_empty(), "without one it may go to any node");
+    scene.around.claims = Some(vec![super::super::testing::read(claim)]);
+    assert!(told(&scene.replicas(4))[0].contains("of 4 nodes, 3 cannot reach its volume, 1 is cordoned"));
+    assert_eq!(told(&scene.replicas(5)).len(), 1, "the one after it left none");
+}
+
+#[test]
 fn an_offline_expansion_restarts_every_pod() {
     let mut scene = Scene::new();
     let mut nodes = vec![node("n0"), node("n1"), node("n2")];

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::amounts::{Amounts, minus, plus};
 use super::moves::{Move, Moved};
-use super::object::{Claim, Pod, Quota, Requirement, Scope};
+use super::object::{Claim, ClaimStatus, Pod, Quota, Requirement, Scope};
 use super::{Check, Situation, selector, usage};
 use crate::change::What;
 use crate::finding::{Finding, RuleId, Severity};
@@ -187,8 +187,11 @@ fn covers(quota: &Quota, pod: &Pod) -> bool {
 
 /// Whether a quota is about a claim: those with scopes for pods are not.
 fn covers_claim(quota: &Quota, claim: &Claim) -> bool {
-    let of_class = |scope: &Scope| scope.scope_name == "VolumeAttributesClass";
-    scopes(quota).all(|scope| of_class(&scope) && is_of(&scope, &claim.spec.volume_attributes_class_name))
+    let is_its = |scope: &Scope| match claim.attributes().count() {
+        0 => is_of(scope, ""),
+        _ => claim.attributes().any(|class| is_of(scope, class)),
+    };
+    scopes(quota).all(|scope| scope.scope_name == "VolumeAttributesClass" && is_its(&scope))
 }
 
 fn scopes(quota: &Quota) -> impl Iterator<Item = Scope> {
@@ -271,7 +274,7 @@ fn new_claims(situation: &Situation, moved: &Moved, after: &Pod) -> Vec<Claim> {
             .find(|c| situation.is_near(&c.metadata) && c.metadata.name == name);
         let is_data = facts.claims.iter().any(|c| c.name == name);
         let mut claim = like.cloned().unwrap_or_default();
-        claim.status.allocated_resources = Amounts::default();
+        claim.status = ClaimStatus::default();
         if let Some(size) = size.filter(|_| is_data || like.is_none()) {
             claim.spec.resources.requests.set("storage", size);
         }
@@ -306,6 +309,11 @@ pub(super) fn growing(situation: &Situation) -> Vec<(String, String, Claim, Clai
                 before.metadata.name.clone_from(&fact.name);
                 before.spec.storage_class_name = fact.class.clone().unwrap_or_default();
                 before.spec.resources.requests.set("storage", fact.requested);
+                // Which is which makes no difference to a quota.
+                let [asked, current, target] = [0, 1, 2].map(|n| fact.attributes.get(n).cloned().unwrap_or_default());
+                before.spec.volume_attributes_class_name = asked;
+                before.status.current_volume_attributes_class_name = current;
+                before.status.modify_volume_status.target_volume_attributes_class_name = target;
                 let mut after = before.clone();
                 after.spec.resources.requests.set("storage", size);
                 all.push((wish.path.clone(), fact.name.clone(), before, after));

@@ -101,6 +101,25 @@ fn a_quota_of_a_class_of_volumes_counts_no_others() {
     assert_eq!((told(&scene.replicas(4)), told(&scene.storage("50Gi"))), (None, None));
 }
 
+#[rstest]
+#[case::of_none("", "In", false)]
+#[case::of_this("gold", "In", true)]
+#[case::of_another("silver", "In", false)]
+#[case::on_its_way_from_one_to_the_other("silver,gold", "In", true)]
+#[case::of_any("silver", "Exists", true)]
+fn volumes_of_a_class_of_attributes_grow(#[case] classes: &str, #[case] operator: &str, #[case] counts: bool) {
+    let mut scene = Scene::new();
+    let attributes = classes.split(',').filter(|class| !class.is_empty()).map(str::to_owned).collect();
+    scene.facts.claims = vec![ClaimFact { attributes, ..claim("replicaSet", "20Gi") }];
+    let values = if operator == "In" { json!(["gold"]) } else { json!([]) };
+    let gold = json!([{"scopeName": "VolumeAttributesClass", "operator": operator, "values": values}]);
+    let quota = json!({"metadata": {"name": "q", "namespace": "demo"},
+        "spec": {"hard": {"requests.storage": "40Gi"}, "scopeSelector": {"matchExpressions": gold}},
+        "status": {"used": {"requests.storage": "20Gi"}}});
+    scene.around.quotas = Some(vec![read(quota)]);
+    assert_eq!(ids(&scene.storage("50Gi")).contains(&CHECK.rule.id.0), counts);
+}
+
 #[test]
 fn volumes_that_grow_take_the_difference() {
     let mut scene = Scene::new();

@@ -89,6 +89,7 @@ pub fn claim(component: &str, capacity: &str) -> ClaimFact {
         name: format!("datadir-my-db-{capacity}"),
         component: component.to_owned(),
         class: None,
+        attributes: Vec::new(),
         requested: "20Gi".parse().unwrap(),
         capacity: Some(capacity.parse().unwrap()),
         failed: None,

@@ -155,6 +155,20 @@ pub struct Claim {
     pub status: ClaimStatus,
 }
 
+impl Claim {
+    /// The classes of attributes that it names: the one that it asks for, the one that it has, and the one that it is on its
+    /// way to. A quota of any of them counts it.
+    pub fn attributes(&self) -> impl Iterator<Item = &String> {
+        let Self { spec, status, .. } = self;
+        let all = [
+            &spec.volume_attributes_class_name,
+            &status.current_volume_attributes_class_name,
+            &status.modify_volume_status.target_volume_attributes_class_name,
+        ];
+        all.into_iter().filter(|class| !class.is_empty())
+    }
+}
+
 /// `spec` of a claim.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -175,6 +189,18 @@ pub struct ClaimSpec {
 pub struct ClaimStatus {
     /// What was set aside for it; more than it asks for after a growth that was taken back.
     pub allocated_resources: Amounts,
+    /// The class of attributes that its volume has.
+    pub current_volume_attributes_class_name: String,
+    /// A change of that class.
+    pub modify_volume_status: Modification,
+}
+
+/// `modifyVolumeStatus` of a claim.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Modification {
+    /// The class that its volume is on its way to.
+    pub target_volume_attributes_class_name: String,
 }
 
 /// A volume of the cluster.

@@ -28,6 +28,7 @@ fn subject() -> Subject {
         name: format!("datadir-my-db-{i}"),
         component: "replicaSet".to_owned(),
         class: Some("standard".to_owned()),
+        attributes: Vec::new(),
         requested: "20Gi".parse().unwrap(),
         capacity: Some("20Gi".parse().unwrap()),
         failed: None,
