@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dbscale_core::preflight::object::{Claim, Quota};
-use dbscale_core::preflight::{Around, Needs};
+use dbscale_core::preflight::{Around, Autoscaler, Needs};
 use futures::join;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -59,14 +59,22 @@ const QUOTAS: Listed = listed("/api/v1", "resourcequotas", "quota");
 const LIMIT_RANGES: Listed = listed("/api/v1", "limitranges", "limit-range");
 const BUDGETS: Listed = listed("/apis/policy/v1", "poddisruptionbudgets", "disruption-budget");
 
+/// Karpenter's NodePools, in the versions that it serves.
+const NODE_POOLS: [Listed; 2] = [
+    listed("/apis/karpenter.sh/v1", "nodepools", AUTOSCALING),
+    listed("/apis/karpenter.sh/v1beta1", "nodepools", AUTOSCALING),
+];
+/// Where the cluster autoscaler says how it is.
+const AUTOSCALER_STATUS: &str = "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status";
+const AUTOSCALING: &str = "node-fit, as far as nodes that may come go,";
+
 /// What was missing on the way: by what is not checked for it, the reasons.
 #[derive(Debug, Default)]
-struct Lacking(BTreeMap<&'static str, Vec<String>>);
+pub struct Lacking(BTreeMap<&'static str, Vec<String>>);
 
 impl Cluster {
-    /// Reads what the checks of a change need: of one namespace, or of all. Answers too what could not be read, in one
-    /// sentence that names each right that is missing.
-    pub async fn around(&self, namespace: Option<&str>, needs: Needs) -> (Around, Option<String>) {
+    /// Reads what the checks of a change need: of one namespace, or of all. Answers too what could not be read.
+    pub async fn around(&self, namespace: Option<&str>, needs: Needs) -> (Around, Lacking) {
         let (nodes, pods, volumes, claims, quotas, limit_ranges, budgets) = join!(
             self.listed(NODES, None, needs.room),
             self.listed(PODS, None, needs.room),
@@ -98,23 +106,55 @@ impl Cluster {
             let claims: Option<Result<Vec<Claim>, ApiFailure>> = self.listed(COUNTED, namespace, !needs.room).await;
             around.claims = lacking.unless(COUNTED, namespace, claims);
         }
-        (around, lacking.sentence())
+        (around, lacking)
     }
 
-    /// What makes new nodes in this cluster, in words: Karpenter's NodePools, or the status of the cluster autoscaler.
-    /// `None` where neither is seen, or may not be read.
-    pub async fn autoscaler(&self) -> Option<String> {
-        for version in ["v1", "v1beta1"] {
-            let pools = self.list(&format!("/apis/karpenter.sh/{version}/nodepools"), None).await.unwrap_or_default();
+    /// What makes new nodes in this cluster: Karpenter's NodePools tell, or the status of the cluster autoscaler. What may
+    /// not be read of them is added to what is lacking.
+    pub async fn autoscaler(&self, lacking: &mut Lacking) -> Autoscaler {
+        let mut hidden = None;
+        for kind in NODE_POOLS {
+            let pools = self.list(&crate::read::path(kind.group, None, kind.plural), None).await;
+            let pools = match pools {
+                Err(failure) if [Kind::NotInstalled, Kind::NotFound].contains(&failure.kind) => continue,
+                Err(failure) => {
+                    hidden.get_or_insert((kind, failure));
+                    continue;
+                }
+                Ok(pools) => pools,
+            };
             let names: Vec<&str> = pools.iter().filter_map(|p| p.pointer("/metadata/name")?.as_str()).collect();
             match names.as_slice() {
                 [] => {}
-                [one] => return Some(format!("Karpenter (NodePool {one})")),
-                several => return Some(format!("Karpenter (NodePools {})", several.join(", "))),
+                [one] => return Autoscaler::Seen(format!("Karpenter (NodePool {one})")),
+                several => return Autoscaler::Seen(format!("Karpenter (NodePools {})", several.join(", "))),
             }
         }
-        let status = Call::get("/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status");
-        self.call(&status).await.ok().map(|_: Value| "the cluster autoscaler".to_owned())
+        let status: Result<Value, ApiFailure> = self.call(&Call::get(AUTOSCALER_STATUS)).await;
+        let mut told = Autoscaler::None;
+        match status {
+            Ok(_) => return Autoscaler::Seen("the cluster autoscaler".to_owned()),
+            Err(failure) if failure.kind == Kind::NotFound => {}
+            Err(failure) => {
+                let reason = match failure.kind {
+                    Kind::Forbidden => {
+                        "you may not get configmap cluster-autoscaler-status in namespace kube-system".to_owned()
+                    }
+                    _ => format!("configmap cluster-autoscaler-status could not be read: {failure}"),
+                };
+                lacking.add(AUTOSCALING, reason);
+                told = Autoscaler::Hidden;
+            }
+        }
+        // Rights are looked at before it is known whether there is such a kind at all; what groups there are, everybody may see.
+        if let Some((kind, failure)) = hidden {
+            let group: Result<Value, ApiFailure> = self.call(&Call::get("/apis/karpenter.sh")).await;
+            if !group.is_err_and(|failure| [Kind::NotInstalled, Kind::NotFound].contains(&failure.kind)) {
+                lacking.unless::<Value>(kind, None, Some(Err(failure)));
+                told = Autoscaler::Hidden;
+            }
+        }
+        told
     }
 
     async fn listed<T: DeserializeOwned>(
@@ -163,7 +203,7 @@ impl Lacking {
             Err(failure) => failure,
         };
         let Listed { plural, group, serves, .. } = kind;
-        let cluster_wide = ["nodes", "persistentvolumes"].contains(&plural);
+        let cluster_wide = ["nodes", "persistentvolumes", "nodepools"].contains(&plural);
         let place = match namespace {
             Some(namespace) => format!(" in namespace {namespace}"),
             None if cluster_wide => String::new(),
@@ -176,12 +216,17 @@ impl Lacking {
             }
             _ => format!("{plural}{place} could not be read: {failure}"),
         };
-        self.0.entry(serves).or_default().push(reason);
+        self.add(serves, reason);
         None
     }
 
-    /// `not all pre-checks were made: node-fit (you may not list nodes)`
-    fn sentence(&self) -> Option<String> {
+    fn add(&mut self, serves: &'static str, reason: String) {
+        self.0.entry(serves).or_default().push(reason);
+    }
+
+    /// All of it in one sentence that names each right that is missing; `None` where nothing is lacking.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
         let told: Vec<String> =
             self.0.iter().map(|(serves, reasons)| format!("{serves} ({})", reasons.join("; "))).collect();
         (!told.is_empty()).then(|| format!("pre-checks that were left out: {}", told.join(", ")))

@@ -23,7 +23,7 @@ fn forbidden(what: &str) -> Act {
 async fn only_what_is_needed_is_listed_each_kind_once() {
     let (cluster, played) = cluster(PATIENCE, vec![list(&json!([{"metadata": {"name": "q"}}])), list(&json!(null))]);
     let (around, lacking) = cluster.around(Some("demo"), Needs { bounds: true, ..Needs::default() }).await;
-    assert_eq!((around.quotas.unwrap().len(), around.limit_ranges.unwrap().len(), lacking), (1, 0, None));
+    assert_eq!((around.quotas.unwrap().len(), around.limit_ranges.unwrap().len(), lacking.sentence()), (1, 0, None));
     assert!(around.nodes.is_none() && around.pods.is_none());
     drop(cluster);
     let mut asked: Vec<String> = played.await.unwrap().into_iter().map(|asked| asked.line).collect();
@@ -39,7 +39,7 @@ async fn what_may_not_be_read_is_told_once_with_verb_and_resource() {
     let (cluster, played) = cluster(PATIENCE, script);
     let (around, lacking) = cluster.around(Some("demo"), Needs { room: true, pods: true, ..Needs::default() }).await;
     assert_eq!(
-        lacking.as_deref(),
+        lacking.sentence().as_deref(),
         Some(
             "pre-checks that were left out: node-fit (you may not list nodes; you may not list pods in all namespaces), \
              node-fit, as far as volumes go, (you may not list persistentvolumes)"
@@ -62,19 +62,48 @@ async fn a_quota_without_status_brings_the_pods_and_claims() {
     let script = vec![list(&quota), list(&json!([])), list(&json!([])), list(&json!([]))];
     let (cluster, played) = cluster(PATIENCE, script);
     let (around, lacking) = cluster.around(Some("demo"), Needs { bounds: true, ..Needs::default() }).await;
-    assert!(around.pods.is_some() && around.claims.is_some() && lacking.is_none());
+    assert!(around.pods.is_some() && around.claims.is_some() && lacking.sentence().is_none());
     drop(cluster);
     assert_eq!(played.await.unwrap().len(), 4);
 }
 
+/// What plays out while something that makes nodes is looked for: what it is, and what is said to be lacking.
+async fn autoscaler(script: Vec<Act>) -> (Autoscaler, Option<String>) {
+    let acts = script.len();
+    let (cluster, played) = cluster(PATIENCE, script);
+    let mut lacking = Lacking::default();
+    let seen = cluster.autoscaler(&mut lacking).await;
+    drop(cluster);
+    assert_eq!(played.await.unwrap().len(), acts, "every answer was asked for");
+    (seen, lacking.sentence())
+}
+
+fn missing() -> Act {
+    status(404, "NotFound", "the server could not find the requested resource")
+}
+
 #[tokio::test]
 async fn what_makes_nodes_is_named() {
-    let missing = || status(404, "NotFound", "the server could not find the requested resource");
     let pools = json!([{"metadata": {"name": "general"}}, {"metadata": {"name": "gpu"}}]);
-    let (karpenter, _) = cluster(PATIENCE, vec![list(&pools)]);
-    assert_eq!(karpenter.autoscaler().await.as_deref(), Some("Karpenter (NodePools general, gpu)"));
-    let (autoscaler, _) = cluster(PATIENCE, vec![missing(), missing(), Act::Answer(200, json!({}))]);
-    assert_eq!(autoscaler.autoscaler().await.as_deref(), Some("the cluster autoscaler"));
-    let (none, _) = cluster(PATIENCE, vec![missing(), missing(), missing()]);
-    assert_eq!(none.autoscaler().await, None);
+    let karpenter = Autoscaler::Seen("Karpenter (NodePools general, gpu)".to_owned());
+    assert_eq!(autoscaler(vec![list(&pools)]).await, (karpenter, None));
+    let status = Act::Answer(200, json!({}));
+    let seen = Autoscaler::Seen("the cluster autoscaler".to_owned());
+    assert_eq!(autoscaler(vec![missing(), missing(), status]).await, (seen, None));
+    assert_eq!(autoscaler(vec![missing(), missing(), missing()]).await, (Autoscaler::None, None));
+}
+
+#[tokio::test]
+async fn node_pools_that_may_not_be_seen_are_not_taken_for_none() {
+    let group = Act::Answer(200, json!({"kind": "APIGroup", "name": "karpenter.sh"}));
+    let found = autoscaler(vec![forbidden("nodepools"), missing(), missing(), group]).await;
+    let told =
+        "pre-checks that were left out: node-fit, as far as nodes that may come go, (you may not list nodepools)";
+    assert_eq!(found, (Autoscaler::Hidden, Some(told.to_owned())));
+    let without_karpenter = vec![forbidden("nodepools"), forbidden("nodepools"), missing(), missing()];
+    assert_eq!(autoscaler(without_karpenter).await, (Autoscaler::None, None), "there is no such kind");
+    let found = autoscaler(vec![missing(), missing(), forbidden("configmaps")]).await;
+    let told = "pre-checks that were left out: node-fit, as far as nodes that may come go, (you may not get configmap \
+                cluster-autoscaler-status in namespace kube-system)";
+    assert_eq!(found, (Autoscaler::Hidden, Some(told.to_owned())));
 }

@@ -2,7 +2,7 @@
 
 use super::moves::{Move, Moved};
 use super::object::{Budget, Pod};
-use super::{Check, Situation, selector};
+use super::{Check, Situation, Taken, selector};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::{EXIT_PRECHECK, Rule};
 
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
+fn check(situation: &Situation, _: &mut Taken) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let budgets = situation.around.budgets.iter().flatten();
     let budgets: Vec<&Budget> = budgets.filter(|budget| situation.is_near(&budget.metadata)).collect();

@@ -1,6 +1,6 @@
 //! `preflight/expansion`: volumes that still grow are not asked for another size.
 
-use super::{Check, Situation};
+use super::{Check, Situation, Taken};
 use crate::change::What;
 use crate::facts::ClaimFact;
 use crate::finding::{Finding, RuleId, Severity};
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
+fn check(situation: &Situation, _: &mut Taken) -> Vec<Finding> {
     let mut findings = Vec::new();
     for change in situation.changes {
         for wish in &change.wishes {

@@ -3,7 +3,7 @@
 use super::amounts::Amounts;
 use super::moves::{Move, Moved};
 use super::object::{Container, Limit, LimitRange, Pod, Resources};
-use super::{Check, Situation, quota, usage};
+use super::{Check, Situation, Taken, quota, usage};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::quantity::Quantity;
 use crate::rules::{EXIT_PRECHECK, Rule};
@@ -24,7 +24,7 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
+fn check(situation: &Situation, _: &mut Taken) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let ranges = situation.around.limit_ranges.iter().flatten();
     let ranges: Vec<&LimitRange> = ranges.filter(|range| situation.is_near(&range.metadata)).collect();

@@ -17,8 +17,12 @@ mod quota;
 pub mod selector;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod together_tests;
 pub mod usage;
 pub mod walk;
+
+use std::collections::BTreeMap;
 
 use serde_json::Value;
 
@@ -49,8 +53,20 @@ pub struct Around {
     pub claims: Option<Vec<Claim>>,
     /// The volumes of the cluster.
     pub volumes: Option<Vec<PersistentVolume>>,
-    /// What makes new nodes where there is no room: `Karpenter (NodePool general)`.
-    pub autoscaler: Option<String>,
+    /// What makes new nodes where there is no room.
+    pub autoscaler: Autoscaler,
+}
+
+/// What makes new nodes where there is no room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Autoscaler {
+    /// Nothing does, or nobody looked.
+    #[default]
+    None,
+    /// Something does: `Karpenter (NodePool general)`.
+    Seen(String),
+    /// Whether something does may not be seen.
+    Hidden,
 }
 
 /// How the checks are taken.
@@ -97,8 +113,8 @@ pub const NODE_FIT: RuleId = node_fit::CHECK.rule.id;
 pub struct Check {
     /// Its name and words. Its own `check` sees too little, and finds nothing.
     pub rule: Rule,
-    /// What it finds.
-    check: fn(&Situation) -> Vec<Finding>,
+    /// What it finds, after what other databases of the command have taken; it adds what this one takes.
+    check: for<'w> fn(&Situation<'_, 'w>, &mut Taken<'w>) -> Vec<Finding>,
 }
 
 /// Every check that looks around, in the order of `explain` and of the findings.
@@ -111,9 +127,26 @@ pub const CHECKS: &[&Check] = &[
     &quorum::CHECK,
 ];
 
+/// What databases of a command take of their surroundings, that are judged before others of it.
+#[derive(Debug, Clone, Default)]
+pub struct Taken<'w> {
+    /// Of the nodes.
+    nodes: Option<node_fit::Occupied<'w>>,
+    /// Of each quota that they take of, by its index.
+    quotas: BTreeMap<usize, quota::Used>,
+}
+
+/// `the database before it in this command takes`, `the 2 databases before it in this command take`
+fn before_it(databases: usize) -> String {
+    match databases {
+        1 => "the database before it in this command takes".to_owned(),
+        several => format!("the {several} databases before it in this command take"),
+    }
+}
+
 /// A change with all that is known of its surroundings.
 #[derive(Debug)]
-pub struct Situation<'a> {
+pub struct Situation<'a, 'w> {
     /// The database.
     pub database: &'a Database,
     /// What the rules know.
@@ -121,14 +154,14 @@ pub struct Situation<'a> {
     /// The changes, in the order in which they are made.
     pub changes: &'a [&'a Change],
     /// What is around.
-    pub around: &'a Around,
+    pub around: &'w Around,
     /// What becomes of the pods.
     pub moved: &'a [Moved],
     /// Whether all of the checks refuse.
     enforced: bool,
 }
 
-impl Situation<'_> {
+impl Situation<'_, '_> {
     /// The moves of all components, in order, each with its component.
     pub fn moves(&self) -> impl Iterator<Item = (&Moved, &Move)> {
         self.moved.iter().flat_map(|moved| moved.moves.iter().map(move |one| (moved, one)))
@@ -207,9 +240,30 @@ impl Needs {
 /// What the checks say of changes that are made in this order. `object` is the database as it was read.
 #[must_use]
 pub fn judge(facts: &Facts, object: &Value, changes: &[&Change], around: &Around, choice: &Choice) -> Vec<Finding> {
-    let Some(database) = facts.database.here() else { return Vec::new() };
-    let mut moved = moves::moved(database, object, changes, around.pods.as_deref().unwrap_or_default());
-    found(database, facts, changes, around, &mut moved, choice)
+    Taken::default().judge(facts, object, changes, around, choice, false)
+}
+
+impl<'w> Taken<'w> {
+    /// What the checks say of a database of a command, after what those before it take. What it takes itself is added, but for
+    /// one that is refused: by a check, or for another reason, which `refused` says.
+    pub fn judge(
+        &mut self,
+        facts: &Facts,
+        object: &Value,
+        changes: &[&Change],
+        around: &'w Around,
+        choice: &Choice,
+        refused: bool,
+    ) -> Vec<Finding> {
+        let Some(database) = facts.database.here() else { return Vec::new() };
+        let mut moved = moves::moved(database, object, changes, around.pods.as_deref().unwrap_or_default());
+        let mut then = self.clone();
+        let findings = found(database, facts, changes, around, &mut moved, choice, &mut then);
+        if !refused && !findings.iter().any(Finding::refuses) {
+            *self = then;
+        }
+        findings
+    }
 }
 
 /// What the checks would say of a restart of all pods of a database as it is. Nothing is asked for, so that all only warns.
@@ -217,16 +271,18 @@ pub fn judge(facts: &Facts, object: &Value, changes: &[&Change], around: &Around
 pub fn standing(facts: &Facts, object: &Value, around: &Around) -> Vec<Finding> {
     let Some(database) = facts.database.here() else { return Vec::new() };
     let mut moved = moves::restart(database, object, around.pods.as_deref().unwrap_or_default());
-    found(database, facts, &[], around, &mut moved, &Choice { mode: Mode::Warn, forced: Vec::new() })
+    let choice = Choice { mode: Mode::Warn, forced: Vec::new() };
+    found(database, facts, &[], around, &mut moved, &choice, &mut Taken::default())
 }
 
-fn found(
+fn found<'w>(
     database: &Database,
     facts: &Facts,
     changes: &[&Change],
-    around: &Around,
+    around: &'w Around,
     moved: &mut [Moved],
     choice: &Choice,
+    taken: &mut Taken<'w>,
 ) -> Vec<Finding> {
     if choice.mode == Mode::Off {
         return Vec::new();
@@ -234,7 +290,7 @@ fn found(
     let enforced = choice.mode == Mode::Enforce;
     limit_range::give_defaults(moved, around.limit_ranges.as_deref().unwrap_or_default(), &database.namespace);
     let situation = Situation { database, facts, changes, around, moved, enforced };
-    choice.weighed(CHECKS.iter().flat_map(|check| (check.check)(&situation)).collect())
+    choice.weighed(CHECKS.iter().flat_map(|check| (check.check)(&situation, taken)).collect())
 }
 
 impl Choice {

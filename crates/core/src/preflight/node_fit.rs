@@ -7,7 +7,7 @@ use super::moves::{Move, Moved};
 use super::object::Pod;
 use super::place::Floor;
 use super::walk::troubles;
-use super::{Check, Situation};
+use super::{Autoscaler, Check, Situation, Taken, before_it};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::{EXIT_PRECHECK, Rule};
 
@@ -28,21 +28,31 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
-    let Some(floor) = Floor::of(situation.around) else { return Vec::new() };
+/// The nodes as other databases of the command leave them.
+#[derive(Debug, Clone)]
+pub(super) struct Occupied<'w> {
+    floor: Floor<'w>,
+    /// How many of them have moved pods.
+    databases: usize,
+}
+
+fn check<'w>(situation: &Situation<'_, 'w>, taken: &mut Taken<'w>) -> Vec<Finding> {
+    let fresh = || Some(Occupied { floor: Floor::of(situation.around)?, databases: 0 });
+    let Some(Occupied { mut floor, databases }) = taken.nodes.take().or_else(fresh) else { return Vec::new() };
     let steps: Vec<(&Moved, &Move)> = situation.moves().collect();
     let mut findings = Vec::new();
     let mut told: BTreeSet<(&str, bool)> = BTreeSet::new();
-    for trouble in troubles(floor, &steps.iter().map(|(_, one)| *one).collect::<Vec<_>>()) {
+    for trouble in troubles(&mut floor, &steps.iter().map(|(_, one)| *one).collect::<Vec<_>>()) {
         let (moved, one) = steps[trouble.index];
         // What does not fit is told once for a component: the others are like it.
         let Some(pod) = one.after().filter(|_| told.insert((&moved.path, trouble.in_place))) else { continue };
         findings.push(if trouble.in_place {
             in_place(situation, moved, pod, &trouble.misfit)
         } else {
-            nowhere(situation, moved, pod, &trouble.misfit)
+            nowhere(situation, moved, pod, &trouble.misfit, databases)
         });
     }
+    taken.nodes = Some(Occupied { floor, databases: databases + usize::from(!steps.is_empty()) });
     findings
 }
 
@@ -60,7 +70,7 @@ fn in_place(situation: &Situation, moved: &Moved, pod: &Pod, misfit: &Misfit) ->
     finding
 }
 
-fn nowhere(situation: &Situation, moved: &Moved, pod: &Pod, misfit: &Misfit) -> Finding {
+fn nowhere(situation: &Situation, moved: &Moved, pod: &Pod, misfit: &Misfit, databases: usize) -> Finding {
     let name = &pod.metadata.name;
     let asked = &misfit.asked;
     let (message, remedy) = match &misfit.largest {
@@ -72,20 +82,24 @@ fn nowhere(situation: &Situation, moved: &Moved, pod: &Pod, misfit: &Misfit) -> 
             format!("ask for less {resource} than {most}, or add a larger node"),
         ),
         None => (
-            format!("pod {name} of {} with {asked} fits on no node: {misfit}", moved.component),
+            format!("pod {name} of {} with {asked} fits on no node: {misfit}{}", moved.component, counted(databases)),
             "make room, add a node, or ask for less".to_owned(),
         ),
     };
-    match &situation.around.autoscaler {
-        // What it will make, nobody can tell from here.
-        Some(autoscaler) => {
-            let message = format!("{message}; {autoscaler} may add a node that has");
-            let mut finding = situation.say(&CHECK, &moved.path, message).remedy(remedy);
-            finding.severity = Severity::Warn;
-            finding
-        }
-        None => situation.say(&CHECK, &moved.path, message).remedy(remedy),
-    }
+    // What will be made, nobody can tell from here.
+    let hope = match &situation.around.autoscaler {
+        Autoscaler::None => return situation.say(&CHECK, &moved.path, message).remedy(remedy),
+        Autoscaler::Seen(name) => format!("{name} may add a node that has"),
+        Autoscaler::Hidden => "whether something adds nodes here is not known".to_owned(),
+    };
+    let mut finding = situation.say(&CHECK, &moved.path, format!("{message}; {hope}")).remedy(remedy);
+    finding.severity = Severity::Warn;
+    finding
+}
+
+/// `; what the 2 databases before it in this command take is counted`
+fn counted(databases: usize) -> String {
+    if databases == 0 { String::new() } else { format!("; what {} is counted", before_it(databases)) }
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 //! InterPodAffinity and VolumeBinding of kube-scheduler 1.36. Preemption, and what is only preferred, is left out: of
 //! several nodes the one is taken that the scheduler likes best by its CPU and memory.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use super::Around;
 use super::amounts::{Amounts, CPU, MEMORY, PODS, minus};
@@ -33,8 +34,34 @@ struct Room<'a> {
 
 #[derive(Debug, Clone)]
 struct Placed<'a> {
-    pod: Cow<'a, Pod>,
+    pod: Resident<'a>,
     node: usize,
+}
+
+/// A pod on a node: one that was read, or one that a move has made. Either is cheap to copy with its floor.
+#[derive(Debug, Clone)]
+pub(super) enum Resident<'a> {
+    /// It was there.
+    Read(&'a Pod),
+    /// It has come.
+    Made(Arc<Pod>),
+}
+
+impl From<Pod> for Resident<'_> {
+    fn from(pod: Pod) -> Self {
+        Self::Made(Arc::new(pod))
+    }
+}
+
+impl Deref for Resident<'_> {
+    type Target = Pod;
+
+    fn deref(&self) -> &Pod {
+        match self {
+            Self::Read(pod) => pod,
+            Self::Made(pod) => pod,
+        }
+    }
 }
 
 /// What a pod's neighbours allow: by node label and value.
@@ -67,13 +94,13 @@ impl<'a> Floor<'a> {
         };
         for pod in pods.iter().filter(|pod| !pod.is_over()) {
             if let Some(node) = index.get(pod.spec.node_name.as_str()) {
-                floor.put(Cow::Borrowed(pod), *node);
+                floor.put(Resident::Read(pod), *node);
             }
         }
         Some(floor)
     }
 
-    pub(super) fn put(&mut self, pod: Cow<'a, Pod>, node: usize) {
+    pub(super) fn put(&mut self, pod: Resident<'a>, node: usize) {
         let room = &mut self.nodes[node];
         room.taken.add(&usage::requests(&pod));
         room.pods += 1;
@@ -95,7 +122,7 @@ impl<'a> Floor<'a> {
     #[cfg(test)]
     fn place(&mut self, pod: &Pod) -> Result<(), Misfit> {
         let node = self.candidates(pod)?[0];
-        self.put(Cow::Owned(pod.clone()), node);
+        self.put(pod.clone().into(), node);
         Ok(())
     }
 
@@ -129,7 +156,7 @@ impl<'a> Floor<'a> {
         let asked = usage::requests(after);
         let lack = self.lack(&asked, node, true);
         let fits = lack.is_none();
-        self.put(Cow::Owned(if fits { after.clone() } else { before.clone() }), node);
+        self.put(if fits { after } else { before }.clone().into(), node);
         lack.map_or(Ok(()), |why| Err(Misfit { asked, whys: vec![(why, name.to_owned())], nodes: 1, largest: None }))
     }
 

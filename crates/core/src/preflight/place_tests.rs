@@ -79,8 +79,8 @@ fn where_the_first_of_friends_decides_every_place_must_do() {
     let around = around(&[]);
     let come = |n: usize| Move::Comes { after: Box::new(read(pod(&format!("new-{n}"), "", &spec))) };
     let (first, second) = (come(0), come(1));
-    assert!(troubles(Floor::of(&around).unwrap(), &[&first]).is_empty());
-    let found = troubles(Floor::of(&around).unwrap(), &[&first, &second]);
+    assert!(troubles(&mut Floor::of(&around).unwrap(), &[&first]).is_empty());
+    let found = troubles(&mut Floor::of(&around).unwrap(), &[&first, &second]);
     assert_eq!(found.iter().map(|trouble| trouble.index).collect::<Vec<_>>(), [1]);
 }
 

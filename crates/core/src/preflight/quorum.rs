@@ -2,7 +2,7 @@
 
 use super::moves::{Move, Moved};
 use super::object::Pod;
-use super::{Check, Situation};
+use super::{Check, Situation, Taken};
 use crate::finding::{Finding, RuleId, Severity};
 use crate::rules::{EXIT_PRECHECK, Rule};
 
@@ -22,7 +22,7 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
+fn check(situation: &Situation, _: &mut Taken) -> Vec<Finding> {
     let voting = situation.moved.iter().filter_map(|moved| Some((moved, moved.voters?)));
     voting.filter_map(|(moved, who)| of_component(situation, moved, who)).collect()
 }

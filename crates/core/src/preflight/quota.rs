@@ -1,11 +1,11 @@
 //! `preflight/quota`: what the change needs must be left in every quota of the namespace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::amounts::{Amounts, minus, plus};
 use super::moves::{Move, Moved};
 use super::object::{Claim, ClaimStatus, Pod, Quota, Requirement, Scope};
-use super::{Check, Situation, selector, usage};
+use super::{Check, Situation, Taken, before_it, selector, usage};
 use crate::change::What;
 use crate::finding::{Finding, RuleId, Severity};
 use crate::quantity::Quantity;
@@ -28,13 +28,21 @@ pub(super) const CHECK: Check = Check {
     check,
 };
 
-fn check(situation: &Situation) -> Vec<Finding> {
-    let quotas = situation.around.quotas.iter().flatten().filter(|q| situation.is_near(&q.metadata));
-    quotas.flat_map(|quota| judged(situation, quota)).collect()
+/// What is used of a quota, with what other databases of the command take.
+#[derive(Debug, Clone)]
+pub(super) struct Used {
+    amounts: Amounts,
+    /// How many of them take something.
+    databases: usize,
 }
 
-fn judged(situation: &Situation, quota: &Quota) -> Vec<Finding> {
-    let Some(mut ledger) = Ledger::of(situation, quota) else { return Vec::new() };
+fn check(situation: &Situation, taken: &mut Taken) -> Vec<Finding> {
+    let quotas = situation.around.quotas.iter().flatten().enumerate().filter(|(_, q)| situation.is_near(&q.metadata));
+    quotas.flat_map(|(index, quota)| judged(situation, quota, index, &mut taken.quotas)).collect()
+}
+
+fn judged(situation: &Situation, quota: &Quota, index: usize, taken: &mut BTreeMap<usize, Used>) -> Vec<Finding> {
+    let Some(mut ledger) = Ledger::of(situation, quota, taken.remove(&index)) else { return Vec::new() };
     let mut findings = Vec::new();
     for (moved, one) in situation.moves() {
         ledger.pod(situation, moved, one, &mut findings);
@@ -49,6 +57,8 @@ fn judged(situation: &Situation, quota: &Quota) -> Vec<Finding> {
         let what = format!("claim {name} takes");
         ledger.take(situation, &path, &claim_charge(&after), &claim_charge(&before), &what, &mut findings);
     }
+    let databases = ledger.found.databases + usize::from(ledger.used != ledger.found.amounts);
+    taken.insert(index, Used { amounts: ledger.used, databases });
     findings
 }
 
@@ -57,13 +67,15 @@ struct Ledger<'a> {
     quota: &'a Quota,
     hard: Amounts,
     now: Amounts,
+    /// What this database has found.
+    found: Used,
     used: Amounts,
     told: BTreeSet<String>,
 }
 
 impl<'a> Ledger<'a> {
     /// `None` where nobody can tell what is used.
-    fn of(situation: &Situation, quota: &'a Quota) -> Option<Self> {
+    fn of(situation: &Situation, quota: &'a Quota, found: Option<Used>) -> Option<Self> {
         let mut hard = quota.spec.hard.clone();
         let now = if quota.is_new() {
             // Pods that have ended were not read, and count here.
@@ -72,7 +84,16 @@ impl<'a> Ledger<'a> {
         } else {
             quota.status.used.clone()
         };
-        Some(Self { quota, hard, used: now.clone(), now, told: BTreeSet::new() })
+        let found = found.unwrap_or_else(|| Used { amounts: now.clone(), databases: 0 });
+        Some(Self { quota, hard, used: found.amounts.clone(), found, now, told: BTreeSet::new() })
+    }
+
+    /// `6Gi are used now`, and what other databases of the command take.
+    fn used_before(&self, name: &str) -> String {
+        let now = self.now.get(name);
+        let more = minus(self.found.amounts.get(name), now);
+        let others = format!("; {} {more} more", before_it(self.found.databases));
+        format!("{now} are used now{}", if more > Quantity::ZERO { others.as_str() } else { "" })
     }
 
     fn pod(&mut self, situation: &Situation, moved: &Moved, one: &Move, findings: &mut Vec<Finding>) {
@@ -143,8 +164,8 @@ impl<'a> Ledger<'a> {
             let quota = &self.quota.metadata.name;
             let instead = if took.is_zero() { String::new() } else { format!(" in place of {took}") };
             let message = format!(
-                "quota {quota} has no room: {name} would come to {then} of {hard} ({} are used now; {what} {takes}{instead})",
-                self.now.get(name)
+                "quota {quota} has no room: {name} would come to {then} of {hard} ({}; {what} {takes}{instead})",
+                self.used_before(name)
             );
             let remedy = format!(
                 "ask for a larger quota, ask for less, or free {}; see kubectl describe quota {quota} -n {}",

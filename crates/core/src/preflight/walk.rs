@@ -1,7 +1,5 @@
 //! The moves of a change, made one after the other on the floor of the nodes.
 
-use std::borrow::Cow;
-
 use super::misfit::Misfit;
 use super::moves::Move;
 use super::object::Pod;
@@ -23,12 +21,11 @@ const WAYS: usize = 64;
 
 /// Makes moves one after the other, and answers those that do not succeed. Where there are several ways, one with a pod that
 /// fits nowhere is told.
-#[must_use]
-pub fn troubles(floor: Floor, moves: &[&Move]) -> Vec<Trouble> {
+pub fn troubles(floor: &mut Floor, moves: &[&Move]) -> Vec<Trouble> {
     walk(floor, moves, 0, &mut WAYS.clone())
 }
 
-fn walk(mut floor: Floor, moves: &[&Move], from: usize, ways: &mut usize) -> Vec<Trouble> {
+fn walk(floor: &mut Floor, moves: &[&Move], from: usize, ways: &mut usize) -> Vec<Trouble> {
     let mut troubles = Vec::new();
     for (index, one) in moves.iter().enumerate().skip(from) {
         let comes = match one {
@@ -60,14 +57,15 @@ fn walk(mut floor: Floor, moves: &[&Move], from: usize, ways: &mut usize) -> Vec
                     }
                     *ways -= 1;
                     let mut other = floor.clone();
-                    other.put(Cow::Owned(pod.clone()), *node);
-                    let found = walk(other, moves, index + 1, ways);
+                    other.put(pod.clone().into(), *node);
+                    let found = walk(&mut other, moves, index + 1, ways);
                     if found.iter().any(|trouble| !trouble.in_place) {
                         troubles.extend(found);
+                        *floor = other;
                         return troubles;
                     }
                 }
-                floor.put(Cow::Owned(pod), nodes[0]);
+                floor.put(pod.into(), nodes[0]);
             }
         }
     }

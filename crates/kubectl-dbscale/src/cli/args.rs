@@ -103,6 +103,8 @@ pub struct SendArgs {
     #[arg(long)]
     pub name: Option<String>,
     #[command(flatten)]
+    pub checks: CheckArgs,
+    #[command(flatten)]
     pub follow: FollowArgs,
 }
 

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
+
 use crate::cli::Global;
+use crate::cli::args::{CheckArgs, Preflight};
 
 /// A command line that is put together.
 #[derive(Debug)]
@@ -24,6 +28,13 @@ impl Again {
         if let Some(value) = value {
             let _ = write!(self.0, " --{flag} {}", quoted(value));
         }
+    }
+
+    /// Adds how the surroundings are checked, where that is not left to the default.
+    pub fn checks(&mut self, checks: &CheckArgs) {
+        let mode = checks.preflight.to_possible_value().filter(|_| checks.preflight != Preflight::Auto);
+        self.add("preflight", mode.as_ref().map(PossibleValue::get_name));
+        checks.force.iter().for_each(|check| self.add("force", Some(check)));
     }
 
     /// The line.

@@ -40,8 +40,9 @@ pub async fn run(args: &RetryArgs, global: &Global) -> Result<u8, Failure> {
     let mut job = change::plain_job(Intent::default(), &args.send.follow, global);
     job.name.clone_from(&args.send.name);
     let (dossier, user) = futures::join!(dossier_of(&cluster, named, namespace), run::who(&cluster, &job));
-    let dossier = dossier?;
-    let first = chosen(&dossier, named)?;
+    job.preflight = args.send.checks.choice();
+    let mut dossier = dossier?;
+    let first = chosen(&dossier, named)?.clone();
     let mut spec = first.object["spec"].clone();
     if let Some(apply) = &args.send.apply {
         spec["apply"] = json!(apply);
@@ -57,10 +58,11 @@ pub async fn run(args: &RetryArgs, global: &Global) -> Result<u8, Failure> {
         let ops_type = &first.operation.ops_type;
         told(format!("{} has no OpsRequest of type '{ops_type}' that could be sent", dossier.subject.engine.kind), "")
     })?;
+    let plan = run::around::checked_now(&cluster, &job, &mut dossier.subject, plan).await;
     if plan.is_refused() {
         return Err(failure::of_findings(plan.findings));
     }
-    eprintln!("{}", ended(first));
+    eprintln!("{}", ended(&first));
     let before = annotation(BEFORE).and_then(|text| serde_json::from_str(text).ok());
     let changed = before.map(|before| changed_since(dossier.database(), &before));
     for line in different(&dossier, changed.as_deref()) {

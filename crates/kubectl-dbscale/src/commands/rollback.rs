@@ -50,7 +50,8 @@ pub async fn run(args: &RollbackArgs, global: &Global) -> Result<u8, Failure> {
     let mut job = change::plain_job(dbscale_core::plan::Intent::default(), &args.send.follow, global);
     job.name.clone_from(&args.send.name);
     let (dossier, user) = futures::join!(dossier::read(&cluster, &target, namespace), run::who(&cluster, &job));
-    let dossier = dossier?;
+    job.preflight = args.send.checks.choice();
+    let mut dossier = dossier?;
     idle(&dossier)?;
     let past = chosen(&dossier, args.to.as_deref())?;
     let database = dossier.database();
@@ -63,7 +64,8 @@ pub async fn run(args: &RollbackArgs, global: &Global) -> Result<u8, Failure> {
     let pods = dossier.pods.as_deref();
     let marks = [(ROLLBACK_OF, past.name.as_str())];
     let plan = resend(&dossier.subject.facts, &spec, &marks, &stamp, pods);
-    let mut plan = plan.ok_or_else(|| no_way(&past, "its engine has no such OpsRequest any more"))?;
+    let plan = plan.ok_or_else(|| no_way(&past, "its engine has no such OpsRequest any more"))?;
+    let mut plan = run::around::checked_now(&cluster, &job, &mut dossier.subject, plan).await;
     // It compares with the object, and a run that failed has left that as it was.
     plan.findings.retain(|finding| finding.rule.0 != "change/none");
     if plan.is_refused() {
@@ -222,6 +224,7 @@ fn again(database: &Database, args: &RollbackArgs, global: &Global) -> String {
     again.add("to", args.to.as_deref());
     again.add("apply", args.send.apply.as_deref());
     again.add("name", args.send.name.as_deref());
+    again.checks(&args.send.checks);
     again.text()
 }
 
@@ -251,7 +254,7 @@ mod tests {
         let object =
             json!({"kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"}, "spec": {"replicas": 3}});
         let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &object);
-        let flags = "--context prod --kubeconfig /a/b --as ann --to bigger --apply Always --name back";
+        let flags = "--context prod --kubeconfig /a/b --as ann --to bigger --apply Always --name back --preflight enforce --force quota";
         let line = format!("kubectl-dbscale rollback mg/db --plan {flags}");
         let cli = Cli::try_parse_from(line.split_whitespace()).unwrap();
         let Command::Rollback(args) = cli.command else { panic!("{line} is no rollback") };

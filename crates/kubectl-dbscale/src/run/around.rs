@@ -1,75 +1,96 @@
-//! The checks of the surroundings: what is read for them, and what they say of a plan.
-
-use std::sync::Arc;
+//! The checks of the surroundings: what is read for them, and what they say of plans.
 
 use dbscale_cluster::Cluster;
 use dbscale_core::change::Change;
 use dbscale_core::finding::Finding;
 use dbscale_core::plan::{Plan, Stamp, Step, plan};
-use dbscale_core::preflight::{self, Around, Mode, NODE_FIT, Needs};
+use dbscale_core::preflight::{self, Around, Choice, Mode, NODE_FIT, Needs, Taken};
 
 use super::{Job, Subject, policies};
 
-/// Reads what is around all of the subjects, once for all of them, and no more than their changes need. What could not be
-/// read is among their warnings.
+/// Looks at what is around all of the subjects, once for all of them and no more than their changes need, and notes what the
+/// checks say of each: one after the other, so that they are judged by what they need together. What could not be read is
+/// among their warnings.
 pub async fn read(cluster: &Cluster, job: &Job, subjects: &mut [Subject]) {
     if job.preflight.mode == Mode::Off {
         return;
     }
-    let needs = subjects.iter().filter_map(|subject| needs_of(subject, job)).reduce(Needs::and).unwrap_or_default();
+    let drafts: Vec<Option<Plan>> = subjects.iter().map(|subject| draft(subject, job)).collect();
+    let drafts: Vec<Option<&Plan>> = drafts.iter().map(Option::as_ref).collect();
+    check(cluster, &job.preflight, subjects, &drafts).await;
+}
+
+/// The plan for one subject that is made already, with what the checks say of it.
+pub async fn checked_now(cluster: &Cluster, job: &Job, subject: &mut Subject, plan: Plan) -> Plan {
+    if job.preflight.mode != Mode::Off {
+        check(cluster, &job.preflight, std::slice::from_mut(subject), &[Some(&plan)]).await;
+    }
+    checked(subject, job, plan)
+}
+
+async fn check(cluster: &Cluster, choice: &Choice, subjects: &mut [Subject], drafts: &[Option<&Plan>]) {
+    let needs = subjects.iter().zip(drafts).filter_map(|(subject, plan)| needs_of(subject, (*plan)?));
+    let needs = needs.reduce(Needs::and).unwrap_or_default();
     if needs == Needs::default() {
         return;
     }
     let mut namespaces: Vec<&str> = subjects.iter().map(|subject| subject.namespace.as_str()).collect();
     namespaces.dedup();
     let one = namespaces.first().copied().filter(|one| namespaces.iter().all(|other| other == one));
-    let (mut around, lacking) = cluster.around(one, needs).await;
+    let (mut around, mut lacking) = cluster.around(one, needs).await;
+    let mut found = said(subjects, drafts, choice, &around);
     // Looked up only where it changes what is said.
-    if subjects
-        .iter()
-        .any(|subject| draft(subject, job).is_some_and(|plan| has_misfit(&said(subject, job, &plan, &around))))
-    {
-        around.autoscaler = cluster.autoscaler().await;
+    if found.iter().any(|findings| has_misfit(findings)) {
+        around.autoscaler = cluster.autoscaler(&mut lacking).await;
+        found = said(subjects, drafts, choice, &around);
     }
-    let around = Arc::new(around);
-    for subject in subjects {
-        subject.around = Some(Arc::clone(&around));
+    let lacking = lacking.sentence();
+    for (subject, found) in subjects.iter_mut().zip(found) {
+        subject.found = found;
         subject.warnings.extend(lacking.clone());
     }
 }
 
 /// What is around one database, for a look at it as it is; and what could not be read.
 pub async fn of_one(cluster: &Cluster, subject: &Subject) -> (Vec<Finding>, Option<String>) {
-    let (mut around, lacking) = cluster.around(Some(&subject.namespace), Needs::restart()).await;
+    let (mut around, mut lacking) = cluster.around(Some(&subject.namespace), Needs::restart()).await;
     let standing = |around: &Around| preflight::standing(&subject.facts, &subject.object, around);
     let mut findings = standing(&around);
     if has_misfit(&findings) {
-        around.autoscaler = cluster.autoscaler().await;
+        around.autoscaler = cluster.autoscaler(&mut lacking).await;
         findings = standing(&around);
     }
-    (findings, lacking)
+    (findings, lacking.sentence())
 }
 
 /// The plan with what the checks say of it, and all that is said weighed as the person chose.
 pub(super) fn checked(subject: &Subject, job: &Job, mut plan: Plan) -> Plan {
     let mut findings = job.preflight.weighed(std::mem::take(&mut plan.findings));
-    findings.extend(subject.around.as_ref().map(|around| said(subject, job, &plan, around)).unwrap_or_default());
+    findings.extend(subject.found.iter().cloned());
     Plan { findings, ..plan }
 }
 
-fn said(subject: &Subject, job: &Job, plan: &Plan, around: &Around) -> Vec<Finding> {
-    let changes: Vec<&Change> = plan.steps.iter().map(Step::change).collect();
-    preflight::judge(&subject.facts, &subject.object, &changes, around, &job.preflight)
+/// What the checks say of each plan. One that is refused takes nothing from those after it.
+fn said(subjects: &[Subject], drafts: &[Option<&Plan>], choice: &Choice, around: &Around) -> Vec<Vec<Finding>> {
+    let mut taken = Taken::default();
+    let mut of = |(subject, plan): (&Subject, Option<&Plan>)| {
+        let Some(plan) = plan else { return Vec::new() };
+        let refused = choice.weighed(plan.findings.clone()).iter().any(Finding::refuses);
+        taken.judge(&subject.facts, &subject.object, &changes(plan), around, choice, refused)
+    };
+    subjects.iter().zip(drafts.iter().copied()).map(&mut of).collect()
+}
+
+fn changes(plan: &Plan) -> Vec<&Change> {
+    plan.steps.iter().map(Step::change).collect()
 }
 
 fn has_misfit(findings: &[Finding]) -> bool {
     findings.iter().any(|finding| finding.rule == NODE_FIT)
 }
 
-fn needs_of(subject: &Subject, job: &Job) -> Option<Needs> {
-    let plan = draft(subject, job)?;
-    let changes: Vec<&Change> = plan.steps.iter().map(Step::change).collect();
-    Some(Needs::of(subject.database()?, &changes))
+fn needs_of(subject: &Subject, plan: &Plan) -> Option<Needs> {
+    Some(Needs::of(subject.database()?, &changes(plan)))
 }
 
 /// The plan before anybody knows who asks: what it does is the same.

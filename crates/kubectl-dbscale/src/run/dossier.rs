@@ -53,7 +53,7 @@ pub async fn read(cluster: &Cluster, target: &Target, namespace: &str) -> Result
             ..Facts::default()
         },
         claims_known: false,
-        around: None,
+        found: Vec::new(),
         read_at: Instant::now(),
         warnings: Vec::new(),
     };

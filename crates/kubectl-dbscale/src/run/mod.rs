@@ -16,7 +16,6 @@ mod stop;
 mod storage;
 pub mod wait;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dbscale_cluster::Cluster;
@@ -25,8 +24,9 @@ use dbscale_core::catalog::Engine;
 use dbscale_core::change::{HORIZONTAL, What};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
+use dbscale_core::finding::Finding;
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, plan};
-use dbscale_core::preflight::{Around, Choice};
+use dbscale_core::preflight::Choice;
 use futures::stream::{self, StreamExt as _};
 
 use crate::board::Board;
@@ -84,8 +84,8 @@ pub struct Subject {
     pub facts: Facts,
     /// Whether the claims in `facts` are all there are; not where they, or their workloads, could not be read.
     pub claims_known: bool,
-    /// What is around it, where its change needs that.
-    pub around: Option<Arc<Around>>,
+    /// What the checks of its surroundings say of its change.
+    pub found: Vec<Finding>,
     /// When it was read.
     pub read_at: Instant,
     /// Warnings from looking.

@@ -63,7 +63,7 @@ pub(super) async fn subjects(
             object: object.unwrap_or_default(),
             facts,
             claims_known: false,
-            around: None,
+            found: Vec::new(),
             read_at: Instant::now(),
             warnings: Vec::new(),
         });

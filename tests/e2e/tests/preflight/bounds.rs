@@ -95,7 +95,7 @@ fn limit_range(random: &mut Random) -> Value {
 async fn foretold(cluster: &Cluster, namespace: &str, object: &Value, intent: &Intent) -> Vec<Finding> {
     let needs = Needs { pods: true, bounds: true, ..Needs::default() };
     let (around, lacking) = cluster.around(Some(namespace), needs).await;
-    assert_eq!(lacking, None);
+    assert_eq!(lacking.sentence(), None);
     let engine = Catalog::builtin().find("mongodb").unwrap();
     let facts = Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() };
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };

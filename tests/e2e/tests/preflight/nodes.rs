@@ -197,7 +197,7 @@ async fn foretold(cluster: &Cluster, case: &Case, namespace: &str) -> Option<Str
     let needs = Needs { room: true, ..Needs::default() };
     let around = until("the pods of the case", async || {
         let (around, lacking) = cluster.around(Some(namespace), needs).await;
-        assert_eq!(lacking, None);
+        assert_eq!(lacking.sentence(), None);
         // The list may lag behind what was made just now.
         let has = |name: &Value| around.pods.iter().flatten().any(|p| *name == *p.metadata.name);
         let knows = |name: &Value| around.nodes.iter().flatten().any(|n| *name == *n.metadata.name);
@@ -214,7 +214,7 @@ async fn foretold(cluster: &Cluster, case: &Case, namespace: &str) -> Option<Str
         }
     };
     let moves: Vec<Move> = case.moves.iter().map(step).collect();
-    let found = troubles(Floor::of(&around).unwrap(), &moves.iter().collect::<Vec<_>>());
+    let found = troubles(&mut Floor::of(&around).unwrap(), &moves.iter().collect::<Vec<_>>());
     found.first().map(|trouble| format!("{}: {}", case.moves[trouble.index].1["metadata"]["name"], trouble.misfit))
 }
 

@@ -51,6 +51,59 @@ fn a_quota_without_room_refuses_before_anything_is_sent() {
 }
 
 #[test]
+fn databases_of_one_command_are_looked_at_with_their_sum() {
+    let world = world("pre-sum");
+    let mut other = databases::mongodb();
+    other["metadata"]["name"] = json!("other");
+    world.create(&other);
+    world.until("mongodb/other", ".status.phase", "Ready");
+    world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
+        "spec": {"hard": {"requests.storage": "160Gi"}}}));
+    world.until("quota/team-a", ".status.used.requests\\.storage", "120Gi");
+    for name in ["mg/db", "mg/other"] {
+        let alone = world.dbscale(&["storage", name, "--to", "30Gi", "--dry-run=server"]);
+        assert_eq!(alone.code, 0, "{name} has room: {}", alone.stderr);
+    }
+    let both = world.dbscale(&["storage", "mg/db", "mg/other", "--to", "30Gi", "--dry-run=server", "-o", "json"]);
+    assert_eq!(both.code, 4, "{}", both.stderr);
+    let answer = both.json();
+    let found: Vec<(&Value, bool)> =
+        answer["results"].as_array().unwrap().iter().map(|one| (&one["name"], one["error"].is_null())).collect();
+    assert!(found.contains(&(&json!("db"), true)) && found.contains(&(&json!("other"), false)), "{answer:#}");
+    let told = "requests.storage would come to 170Gi of 160Gi (120Gi are used now; the database before it in this command \
+                takes 30Gi more; claim datadir-other-1 takes 30Gi in place of 20Gi)";
+    assert!(answer.to_string().contains(told), "{answer:#}");
+}
+
+#[test]
+fn what_is_sent_once_more_is_checked_too() {
+    let world = world("pre-again");
+    for (name, memory) in [("more", "320Mi"), ("less", "192Mi")] {
+        let done = world.dbscale(&["vertical", "mg/db", "--memory", memory, "--name", name, "--wait"]);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+    }
+    world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
+        "spec": {"hard": {"limits.memory": "800Mi"}}}));
+    world.until("quota/team-a", ".status.used.limits\\.memory", "576Mi");
+    let commands: [&[&str]; 3] = [&["rollback", "mg/db"], &["rollback", "mg/db", "--plan"], &["retry", "mgops/more"]];
+    for command in commands {
+        let refused = world.dbscale(command);
+        assert_eq!(refused.code, 4, "{command:?}: {}", refused.stderr);
+        assert!(
+            refused.stderr.contains("uota team-a has no room: limits.memory would come to 832Mi of 800Mi"),
+            "{}",
+            refused.stderr
+        );
+        let forced = world.dbscale(&[command, &["--dry-run=server", "--force", "quota"]].concat());
+        assert_eq!(forced.code, 0, "{command:?}: {}", forced.stderr);
+        let silent = world.dbscale(&[command, &["--dry-run=server", "--preflight", "off"]].concat());
+        assert_eq!(silent.code, 0, "{command:?}: {}", silent.stderr);
+        assert!(!format!("{}{}", silent.stderr, silent.stdout).contains("preflight/"), "{}", silent.stderr);
+    }
+    assert_eq!(world.count("mongodbopsrequests"), 2, "nothing was sent");
+}
+
+#[test]
 fn a_pod_larger_than_any_node_is_told_in_a_plan_and_refused_where_that_is_asked() {
     let world = world("pre-fit");
     let plan = world.dbscale(&["plan", "mg/db", "--memory", "100Gi", "-o", "json"]);

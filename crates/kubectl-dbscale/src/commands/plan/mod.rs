@@ -6,14 +6,13 @@ pub mod screen;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum as _;
-use clap::builder::PossibleValue;
 use dbscale_core::database::Database;
 use dbscale_core::plan::{Plan, Stamp};
 use serde_json::json;
 
 use super::again::{Again, quoted};
 use super::change::{self, Wanted};
-use crate::cli::args::{PlanArgs, Preflight};
+use crate::cli::args::PlanArgs;
 use crate::cli::{Global, Output};
 use crate::outcome::Failure;
 use crate::output::{self, data};
@@ -136,10 +135,7 @@ fn again(database: &Database, plan: &Plan, args: &PlanArgs, global: &Global) -> 
     ] {
         again.add(flag, value.as_deref());
     }
-    let checks = &set.change.checks;
-    let mode = checks.preflight.to_possible_value().filter(|_| checks.preflight != Preflight::Auto);
-    again.add("preflight", mode.as_ref().map(PossibleValue::get_name));
-    checks.force.iter().for_each(|check| again.add("force", Some(check)));
+    again.checks(&set.change.checks);
     format!(" Do it: {}{}", again.text(), if set.ordered { " --ordered" } else { "" })
 }
 

@@ -45,7 +45,7 @@ fn subject() -> Subject {
         name,
         object,
         facts,
-        around: None,
+        found: Vec::new(),
         claims_known: true,
         read_at: std::time::Instant::now(),
         warnings: Vec::new(),
