@@ -13,6 +13,7 @@ use dbscale_core::facts::ClaimFact;
 use dbscale_core::record::{
     self, Notice, Observation, Past, Present, Request, Rollback, RollbackState, Status, Told, observe,
 };
+use dbscale_core::scaling_policy::WayBack;
 use dbscale_core::{retention, rollback};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -83,6 +84,7 @@ impl Worker {
         let claims = grow::claims_of(&database, view);
         let grown = grow::grow(&self.cluster, &write(), self.settings.grow, &database, view, &claims).await;
 
+        let settings = self.settings.with(&view.upkeep);
         let nothing = Arc::default();
         let recorded = view.recorded.as_ref().map_or(&nothing, |r| &r.status);
         let read_back = view.recorded.as_ref().is_some_and(|r| r.read_back);
@@ -92,11 +94,12 @@ impl Worker {
             looks: BTreeMap::new(),
             volumes: grown.volumes,
             rollbacks: BTreeMap::new(),
+            way_back: view.upkeep.way_back.clone(),
         };
-        if read_back {
+        if read_back && view.upkeep_known {
             present.rollbacks = self.roll_back(&present, view, recorded).await?;
         }
-        let seen = self.observe(&mut present, view, recorded, &claims).await?;
+        let seen = self.observe(&mut present, view, recorded, &claims, &settings.record).await?;
         if seen.status != **recorded || view.recorded.is_none() {
             // Before the record forgets them: rather written twice than not at all.
             seen.archived.iter().for_each(|past| report::archive(&self.name, key, past));
@@ -106,13 +109,13 @@ impl Worker {
                 self.tell(&database, &seen.told, written.is_ok()).await;
             }
             written?;
-        } else if read_back {
-            self.retire(&database, &present.requests, recorded).await?;
+        } else if read_back && view.upkeep_known {
+            self.retire(&database, &present.requests, recorded, &settings.retention).await?;
         }
         if let Some(failure) = grown.again {
             return Err(failure); // all else is done; the claims are asked again after a pause
         }
-        let too_old = retention::next_too_old(&present.requests, &self.settings.retention, now());
+        let too_old = retention::next_too_old(&present.requests, &settings.retention, now());
         let wait = seen.recheck.into_iter().chain(too_old).min().map(|at| at.duration_since(now()));
         Ok(wait.map(|wait| wait.unsigned_abs().min(LONGEST).max(Duration::from_millis(100))))
     }
@@ -124,16 +127,17 @@ impl Worker {
         view: &View,
         recorded: &Status,
         claims: &[ClaimFact],
+        settings: &record::Settings,
     ) -> Result<Observation, ApiFailure> {
         let now = now();
-        let seen = observe(present, recorded, &self.settings.record, now);
+        let seen = observe(present, recorded, settings, now);
         if seen.looks.is_empty() {
             return Ok(seen);
         }
         match look::effects(&self.cluster, present.database, view, claims, &seen.looks).await {
             Ok(looks) => {
                 present.looks = looks;
-                Ok(observe(present, recorded, &self.settings.record, now))
+                Ok(observe(present, recorded, settings, now))
             }
             // The look is an extra; without the right to it the record still follows the phases.
             Err(failure) if failure.kind == Kind::Forbidden => {
@@ -204,6 +208,10 @@ impl Worker {
             if present.requests.iter().any(|r| *r.name == *planned.name) {
                 continue; // it was made before; the record follows
             }
+            if let Some((WayBack::Never, policy)) = &present.way_back {
+                done.insert(past.uid.clone(), rollback::forbidden(policy));
+                continue;
+            }
             let Some(failed) = present.requests.iter().find(|r| *r.uid == *past.uid) else {
                 done.insert(past.uid.clone(), declined("the failed OpsRequest is gone".to_owned()));
                 continue;
@@ -248,10 +256,16 @@ impl Worker {
     }
 
     /// Deletes finished OpsRequests that need not stay. `recorded` is what the server keeps.
-    async fn retire(&self, database: &Database, requests: &[&Request], recorded: &Status) -> Result<(), ApiFailure> {
+    async fn retire(
+        &self,
+        database: &Database,
+        requests: &[&Request],
+        recorded: &Status,
+        policy: &retention::Policy,
+    ) -> Result<(), ApiFailure> {
         let collection = operations_path(database.engine, Some(&database.namespace));
         let mut last = Ok(());
-        for request in retention::deletable(requests, recorded, &self.settings.retention, now()) {
+        for request in retention::deletable(requests, recorded, policy, now()) {
             let path = format!("{collection}/{}", request.name);
             let deleted = self.cluster.delete(&path, &request.uid, &request.resource_version, &write()).await;
             // One that cannot be deleted keeps no other.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use dbscale_core::record;
 use dbscale_core::retention::{Policy, Scope};
+use dbscale_core::scaling_policy::{Period, Upkeep};
 use jiff::SignedDuration;
 
 /// All choices, for every cluster alike.
@@ -17,6 +18,14 @@ pub struct Settings {
     pub retention: Policy,
     /// Whose claims are grown.
     pub grow: Grow,
+}
+
+impl Settings {
+    /// The choices for a database of which policies ask this.
+    #[must_use]
+    pub fn with(self, upkeep: &Upkeep) -> Self {
+        Self { record: upkeep.record(self.record), retention: upkeep.retention(self.retention), ..self }
+    }
 }
 
 /// Whose claims are grown to the size that the database object has.
@@ -87,8 +96,7 @@ impl FromStr for ClusterFlag {
 /// # Errors
 /// What is wrong with it, and how it is written.
 pub fn duration(text: &str) -> Result<SignedDuration, String> {
-    let read = text.parse::<SignedDuration>().ok().filter(SignedDuration::is_positive);
-    read.ok_or_else(|| format!("'{text}' is no duration longer than nothing; write it like 90s, 10m or 1h30m"))
+    text.parse::<Period>().map(|period| period.0).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub fn deletable<'r>(requests: &[&'r Request], recorded: &Status, policy: &Polic
     let goes_back = |r: &Request| {
         let past = recorded.history.iter().find(|p| *p.uid == *r.uid);
         past.and_then(|p| p.rollback.as_ref()).is_some_and(|b| b.state == RollbackState::Planned)
-            || past.is_some_and(|p| r.rolls_back && p.outcome == "Failed" && p.rollback.is_none())
+            || past.is_some_and(|p| r.asks_rollback == Some(true) && p.outcome == "Failed" && p.rollback.is_none())
     };
     // It is looked at until its effect is there, and what it was to do stands in it alone.
     let is_missed = |r: &Request| recorded.history.iter().any(|p| *p.uid == *r.uid && p.missing().is_some());

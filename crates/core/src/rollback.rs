@@ -14,7 +14,8 @@ use crate::plan::{MANAGED_BY, MAX_NAME, REQUEST_ID, hash};
 use crate::quantity::Quantity;
 use crate::record::{Past, Request, Rollback, RollbackState};
 
-/// The annotation, and its value, by which an OpsRequest asks to go back when it fails.
+/// The annotation, and its value, by which an OpsRequest asks to go back when it fails. With another value, such as `never`, it
+/// asks not to.
 pub const ROLLBACK: (&str, &str) = ("dbscale.dev/rollback", "on-failure");
 /// The annotation that names the failed OpsRequest that this one goes back from.
 pub const ROLLBACK_OF: &str = "dbscale.dev/rollback-of";
@@ -49,6 +50,21 @@ pub fn decide(database: &Database, failed: &Request, all: &[&Request]) -> Rollba
         Some(message) => Rollback { state: RollbackState::Declined, message, ..Rollback::default() },
         None => Rollback { name: name(database, failed), ..Rollback::default() },
     }
+}
+
+/// Whether a failed request goes back where a policy asks for it and the request says nothing: of those from which there is
+/// never a way back nothing is said.
+#[must_use]
+pub fn may_go_back(failed: &Request) -> bool {
+    let scales = [VERTICAL.ops_type, HORIZONTAL.ops_type].contains(&&*failed.ops_type);
+    failed.asks_rollback != Some(false) && failed.rollback_of.is_none() && scales
+}
+
+/// The rollback that there is not, because a policy allows none.
+#[must_use]
+pub fn forbidden(policy: &str) -> Rollback {
+    let message = format!("ScalingPolicy {policy} allows none (spec.rollback)");
+    Rollback { state: RollbackState::Declined, message, ..Rollback::default() }
 }
 
 /// What became of a planned rollback: `made` tells whether its OpsRequest is there.

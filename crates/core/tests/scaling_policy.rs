@@ -12,7 +12,7 @@ use std::path::Path;
 use dbscale_core::catalog::Catalog;
 use dbscale_core::record::GROUP;
 use dbscale_core::scaling_policy::{
-    Breach, Classes, Condition, Expression, KIND, MOST_NAMED, Operations, Outside, OwnClass, PLURAL, Range,
+    Breach, Classes, Condition, Expression, KIND, MOST_NAMED, Operations, Outside, OwnClass, PLURAL, Range, Retention,
     ScalingPolicy, Selector, Span, Spec, Status, VERSION,
 };
 use jiff::Timestamp;
@@ -45,6 +45,8 @@ fn filled(schema: &Value, word: usize) -> Value {
         }
         Some("array") => json!([filled(&schema["items"], word)]),
         Some("integer") => json!(7),
+        // A duration, where only such a text may stand.
+        Some("string") if !schema["x-kubernetes-validations"].is_null() => json!("10m"),
         Some("string") => json!("x"),
         None if schema["x-kubernetes-int-or-string"] == true => json!("7Gi"),
         other => panic!("{other:?}"),
@@ -75,6 +77,9 @@ fn is_full(spec: Spec) -> bool {
         sizes: Some(Classes { allowed, own }),
         operations: Some(Operations { per_namespace: Some(_), per_cluster: Some(_) }),
         direct_edits: Some(_),
+        retention: Some(Retention { count: Some(_), age: Some(_) }),
+        monitoring_timeout: Some(_),
+        rollback: Some(_),
     } = spec
     else {
         return false;

@@ -12,6 +12,7 @@ use dbscale_core::ownership::INSTANCE_LABEL;
 use dbscale_core::record::{self, Request, Status};
 use serde_json::{Value, json};
 
+use super::policies::Touched;
 use super::{Entry, Inner, Instance, Key, Listed, Recorded, engine_of};
 
 impl Inner {
@@ -76,7 +77,10 @@ impl Inner {
                     changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
                 }
             }
-            Topic::Namespaces | Topic::Policies => self.covering.put(topic, object, list),
+            Topic::Namespaces | Topic::Policies => {
+                let touched = self.covering.put(topic, object, list);
+                self.touch(touched, text(object, "/metadata/name"), changed);
+            }
             Topic::Classes => {}
         }
     }
@@ -108,9 +112,23 @@ impl Inner {
                 }
                 changed.extend(self.owners.get(&instance).into_iter().flatten().cloned());
             }
-            Topic::Namespaces | Topic::Policies => self.covering.take(topic, text(object, "/metadata/name")),
+            Topic::Namespaces | Topic::Policies => {
+                let name = text(object, "/metadata/name");
+                let touched = self.covering.take(topic, name);
+                self.touch(touched, name, changed);
+            }
             Topic::Classes => {}
         }
+    }
+
+    /// The databases of which policies ask something else.
+    fn touch(&self, touched: Touched, namespace: &str, changed: &mut HashSet<Key>) {
+        let is = |key: &&Key| match touched {
+            Touched::Nothing => false,
+            Touched::Namespace => *key.namespace == *namespace,
+            Touched::Everything => true,
+        };
+        changed.extend(self.entries.keys().filter(is).cloned());
     }
 
     fn edit(&mut self, key: Key, changed: &mut HashSet<Key>, edit: impl FnOnce(&mut Entry)) {
@@ -148,7 +166,7 @@ impl Inner {
                         entry.record = None;
                     }
                 }
-                Topic::Claims | Topic::Workloads(_) | Topic::Classes | Topic::Namespaces | Topic::Policies => {}
+                _ => {}
             }
             if dropped {
                 changed.insert(key.clone());
@@ -158,7 +176,8 @@ impl Inner {
             self.disown(key);
         }
         self.entries.retain(|_, entry| !entry.is_empty());
-        self.covering.sweep(topic, list);
+        let touched = self.covering.sweep(topic, list);
+        self.touch(touched, "", changed);
         let Some(volumes) = self.volumes.get_mut(&topic) else { return };
         for (instance, there) in volumes.iter_mut() {
             let before = there.len();
@@ -200,12 +219,12 @@ impl Inner {
     }
 }
 
-/// Whether a topic holds something of the database's own.
+/// Whether a topic holds something that a look at the database waits for.
 pub(super) fn concerns(topic: Topic, key: &Key) -> bool {
     match topic {
         Topic::Engine(engine, _) => engine == key.engine,
-        Topic::Records | Topic::Claims | Topic::Workloads(_) => true,
-        Topic::Classes | Topic::Namespaces | Topic::Policies => false,
+        Topic::Records | Topic::Claims | Topic::Workloads(_) | Topic::Namespaces | Topic::Policies => true,
+        Topic::Classes => false,
     }
 }
 

@@ -15,6 +15,7 @@ use dbscale_core::catalog::{Catalog, Engine, Pointer, SetKind};
 use dbscale_core::ownership::{self, Pattern};
 use dbscale_core::plan::REQUEST_ID;
 use dbscale_core::record::{Request, Status};
+use dbscale_core::scaling_policy::Upkeep;
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -68,6 +69,11 @@ pub struct View {
     pub claims: Vec<Arc<Value>>,
     /// Whether workloads and claims have been read.
     pub volumes_known: bool,
+    /// What the policies ask that cover it.
+    pub upkeep: Upkeep,
+    /// Whether all policies that may cover it are known. Where they cannot be read, nothing is made or deleted that one of them
+    /// may forbid.
+    pub upkeep_known: bool,
 }
 
 /// One thing of a list, with the list's number: what a newer list no longer has is gone.
@@ -120,6 +126,13 @@ pub struct Store {
     pub standing: Notify,
 }
 
+impl Inner {
+    /// Whether the server has a topic that has not been read yet.
+    fn is_awaited(&self, topic: Topic) -> bool {
+        self.watched.contains(&topic) && !self.synced.contains(&topic)
+    }
+}
+
 impl Entry {
     fn is_empty(&self) -> bool {
         self.database.is_none() && self.requests.is_empty() && self.record.is_none()
@@ -144,7 +157,9 @@ impl Store {
         let read = |topic| inner.synced.contains(&topic);
         let needed =
             [Topic::Engine(key.engine, Role::Database), Topic::Engine(key.engine, Role::Operation), Topic::Records];
-        if !needed.into_iter().all(read) {
+        let covering = [Topic::Policies, Topic::Namespaces];
+        let waits = |topic: &Topic| inner.is_awaited(*topic) && !inner.broken.contains_key(topic);
+        if !needed.into_iter().all(read) || covering.iter().any(waits) {
             return None;
         }
         let entry = inner.entries.get(key)?;
@@ -162,6 +177,8 @@ impl Store {
             sets: of(Topic::Workloads(kind)),
             claims: of(Topic::Claims),
             volumes_known: read(Topic::Claims) && read(Topic::Workloads(kind)),
+            upkeep: inner.covering.upkeep_of(key, &object),
+            upkeep_known: !covering.iter().any(|topic| inner.is_awaited(*topic)),
             object,
         })
     }
@@ -264,7 +281,10 @@ impl Audience for Store {
             Event::Apply(object) => inner.put(topic, object, &mut changed),
             Event::Delete(object) => inner.take(topic, object, &mut changed),
             Event::Broken(why) => {
-                inner.broken.insert(topic, why.clone());
+                let is_new = inner.broken.insert(topic, why.clone()).is_none();
+                if is_new && matches!(topic, Topic::Policies | Topic::Namespaces) && inner.is_awaited(topic) {
+                    changed.extend(inner.entries.keys().cloned()); // it is not waited for any longer
+                }
             }
             Event::Absent => {
                 *inner.lists.entry(topic).or_default() += 1;

@@ -6,7 +6,7 @@ use dbscale_cluster::cache::{Event, ReadPolicy, Topic, labels_of_namespace, read
 use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::change::STANZAS;
 use dbscale_core::record::Request;
-use dbscale_core::scaling_policy::{Labels, Status};
+use dbscale_core::scaling_policy::{Labels, ScalingPolicy, Status, Upkeep, labels_of};
 use serde_json::Value;
 
 use super::fill::text;
@@ -73,55 +73,111 @@ pub(super) struct Covering {
     moved: HashSet<Box<str>>,
 }
 
+/// Of which databases policies ask something else of the controller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Touched {
+    Nothing,
+    Namespace,
+    Everything,
+}
+
+impl Touched {
+    fn everything(is: bool) -> Self {
+        if is { Self::Everything } else { Self::Nothing }
+    }
+}
+
+/// Whether a policy asks anything of the controller.
+fn asks(policy: &KnownPolicy) -> bool {
+    policy.read.as_ref().is_ok_and(|policy| policy.spec.asks_upkeep())
+}
+
 impl Covering {
-    pub(super) fn put(&mut self, topic: Topic, object: &Value, list: u32) {
+    pub(super) fn put(&mut self, topic: Topic, object: &Value, list: u32) -> Touched {
         let name = text(object, "/metadata/name");
         if topic == Topic::Namespaces {
             let labels = labels_of_namespace(name, Some(object));
             let before = self.namespaces.insert(name.into(), Listed { item: labels, list });
-            if before.is_none_or(|before| before.item != self.namespaces[name].item) {
-                self.moved.insert(name.into());
+            if before.is_some_and(|before| before.item == self.namespaces[name].item) {
+                return Touched::Nothing;
             }
-            return;
+            self.moved.insert(name.into());
+            return self.of_namespaces();
         }
         let policy = KnownPolicy::of(object);
         match self.policies.get_mut(name) {
             // An echo of what was there before the last write.
-            Some(known) if known.item.uid == policy.uid && known.item.version > policy.version => known.list = list,
+            Some(known) if known.item.uid == policy.uid && known.item.version > policy.version => {
+                known.list = list;
+                Touched::Nothing
+            }
             Some(known) => {
-                self.stale.all |= known.item.read != policy.read;
+                let differs = known.item.read != policy.read;
+                self.stale.all |= differs;
+                let touched = Touched::everything(differs && (asks(&known.item) || asks(&policy)));
                 *known = Listed { item: policy, list };
+                touched
             }
             None => {
                 self.stale.all = true;
+                let touched = Touched::everything(asks(&policy));
                 self.policies.insert(name.into(), Listed { item: policy, list });
+                touched
             }
         }
     }
 
-    pub(super) fn take(&mut self, topic: Topic, name: &str) {
+    pub(super) fn take(&mut self, topic: Topic, name: &str) -> Touched {
         if topic == Topic::Namespaces {
-            if self.namespaces.remove(name).is_some() {
-                self.moved.insert(name.into());
+            if self.namespaces.remove(name).is_none() {
+                return Touched::Nothing;
             }
-        } else {
-            self.stale.all |= self.policies.remove(name).is_some();
+            self.moved.insert(name.into());
+            return self.of_namespaces();
         }
+        let gone = self.policies.remove(name);
+        self.stale.all |= gone.is_some();
+        Touched::everything(gone.is_some_and(|policy| asks(&policy.item)))
     }
 
-    pub(super) fn sweep(&mut self, topic: Topic, list: u32) {
+    pub(super) fn sweep(&mut self, topic: Topic, list: u32) -> Touched {
         match topic {
             Topic::Policies => {
-                let before = self.policies.len();
-                self.policies.retain(|_, policy| policy.list == list);
-                self.stale.all |= self.policies.len() != before;
+                let gone: Vec<Listed<KnownPolicy>> =
+                    self.policies.extract_if(|_, policy| policy.list != list).map(|(_, policy)| policy).collect();
+                self.stale.all |= !gone.is_empty();
+                Touched::everything(gone.iter().any(|policy| asks(&policy.item)))
             }
             Topic::Namespaces => {
                 let gone = self.namespaces.extract_if(|_, labels| labels.list != list);
+                let before = self.moved.len();
                 self.moved.extend(gone.map(|(name, _)| name));
+                Touched::everything(self.moved.len() != before && self.of_namespaces() != Touched::Nothing)
             }
-            _ => {}
+            _ => Touched::Nothing,
         }
+    }
+
+    /// What a change of a namespace's labels touches: nothing, where no policy that asks something chooses by them.
+    fn of_namespaces(&self) -> Touched {
+        let mut asking = self.policies.values().filter(|policy| asks(&policy.item));
+        let by_namespace = |policy: &Listed<KnownPolicy>| {
+            policy.item.read.as_ref().is_ok_and(|policy| policy.spec.namespace_selector.is_some())
+        };
+        if asking.any(by_namespace) { Touched::Namespace } else { Touched::Nothing }
+    }
+
+    /// What the policies ask that cover a database.
+    pub(super) fn upkeep_of(&self, key: &Key, object: &Value) -> Upkeep {
+        let mut asking = self.policies.values().filter(|policy| asks(&policy.item)).peekable();
+        let Some(engine) = engine_of(key.engine).filter(|_| asking.peek().is_some()) else { return Upkeep::default() };
+        let (namespace, labels) = (self.labels_of(&key.namespace), labels_of(object));
+        let covers = |policy: &&ScalingPolicy| policy.reaches(engine, &namespace) && policy.selects(&labels);
+        let read = asking.filter_map(|policy| policy.item.read.as_deref().ok());
+        let mut covering: Vec<&ScalingPolicy> = read.filter(covers).collect();
+        // One order, so that of two that are equally strict the same one is always named.
+        covering.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        Upkeep::of(covering)
     }
 
     pub(super) fn labels_of(&self, namespace: &str) -> Labels {

@@ -196,3 +196,59 @@ fn counts_are_by_engine() {
     tested.list(OPERATIONS, &[]);
     assert_eq!(tested.store.counts().0["mongodb"], 0, "what is gone is not counted for ever");
 }
+
+fn policy(name: &str, spec: &Value) -> Value {
+    json!({"metadata": {"name": name, "uid": format!("u-{name}"), "resourceVersion": "1"}, "spec": spec})
+}
+
+fn upkeep(tested: &Tested) -> (Option<u32>, bool) {
+    let view = tested.view().unwrap();
+    (view.upkeep.count, view.upkeep_known)
+}
+
+#[test]
+fn what_policies_ask_of_the_controller_is_known_and_makes_databases_due() {
+    let tested = Tested::new();
+    tested.tell(DATABASES, &Event::Apply(&database(1, "Ready")));
+    tested.due();
+    assert_eq!(upkeep(&tested), (None, true), "policies are not installed");
+    let due_after = |event: &Event<'_>, topic| {
+        tested.tell(topic, event);
+        tested.due().len()
+    };
+    let bounds = policy("bounds", &json!({"replicas": {"max": 5}}));
+    assert_eq!(due_after(&Event::Apply(&bounds), Topic::Policies), 0, "the webhook holds it");
+    let kept = policy("kept", &json!({"retention": {"count": 5}}));
+    assert_eq!(due_after(&Event::Apply(&kept), Topic::Policies), 1);
+    assert_eq!(due_after(&Event::Apply(&kept), Topic::Policies), 0);
+    let prod = json!({"namespaceSelector": {"matchLabels": {"env": "prod"}}, "retention": {"count": 1}});
+    assert_eq!(due_after(&Event::Apply(&policy("prod", &prod)), Topic::Policies), 1);
+    assert_eq!(upkeep(&tested), (Some(5), true));
+    let namespace = |env: &str, name: &str| json!({"metadata": {"name": name, "labels": {"env": env}}});
+    assert_eq!(due_after(&Event::Apply(&namespace("prod", "other")), Topic::Namespaces), 0);
+    assert_eq!(due_after(&Event::Apply(&namespace("prod", "demo")), Topic::Namespaces), 1);
+    assert_eq!(upkeep(&tested), (Some(1), true));
+    assert_eq!(due_after(&Event::Delete(&policy("prod", &prod)), Topic::Policies), 1);
+    tested.list(Topic::Policies, &[bounds]);
+    assert_eq!((tested.due().len(), upkeep(&tested)), (1, (None, true)));
+}
+
+#[test]
+fn policies_are_waited_for_and_where_they_cannot_be_read_it_is_known() {
+    let due = Arc::new(Due::default());
+    let tested = Tested { store: Store::new(Arc::clone(&due)), due };
+    for topic in [Topic::Policies, Topic::Namespaces] {
+        tested.tell(topic, &Event::Begin);
+    }
+    for topic in [DATABASES, OPERATIONS, Topic::Records] {
+        tested.list(topic, &[]);
+    }
+    tested.tell(DATABASES, &Event::Apply(&database(1, "Ready")));
+    tested.tell(Topic::Policies, &Event::Complete);
+    assert!(tested.view().is_none());
+    tested.due();
+    tested.tell(Topic::Namespaces, &Event::Broken("no right".to_owned()));
+    assert_eq!((tested.due().len(), upkeep(&tested)), (1, (None, false)), "nothing is made or deleted then");
+    tested.tell(Topic::Namespaces, &Event::Complete);
+    assert_eq!((tested.due().len(), upkeep(&tested)), (1, (None, true)));
+}

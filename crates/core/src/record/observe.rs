@@ -1,7 +1,7 @@
 //! From what was remembered and what is seen now to what is remembered next. Pure: the time comes in as a value.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -14,6 +14,7 @@ use super::{DELETED, Past, Request, Rollback, RollbackState, Status, Tracked};
 use crate::database::Database;
 use crate::growth::Volumes;
 use crate::rollback;
+use crate::scaling_policy::WayBack;
 use crate::status::Phase;
 
 /// What is seen of a database now.
@@ -29,6 +30,8 @@ pub struct Present<'a> {
     pub volumes: Volumes,
     /// What came of rollbacks since the record was written, by the failed request's UID.
     pub rollbacks: BTreeMap<String, Rollback>,
+    /// What a policy says of ways back, and its name; `None` = each operation says it itself.
+    pub way_back: Option<(WayBack, String)>,
 }
 
 /// What a look at the effects of one operation found.
@@ -121,18 +124,20 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     let mut told = Vec::new();
     let operations = track(present, &requests, previous, settings, now, &mut told);
     let mut history = previous.history.clone();
+    let mut news = BTreeSet::new();
     for past in ended(present, &requests, previous, now) {
         // Those that ended before anybody watched are remembered, not told.
         let watched = previous.operations.iter().any(|o| o.uid == past.uid);
         if watched || now.duration_since(past.ended_at) < settings.timeout {
             told.push(Told::of(&past));
+            news.insert(past.uid.clone());
         }
         history.push(past);
     }
     let effects = Effects { present, requests: &requests, previous, settings, now };
     effects.note(&mut history, &mut told);
     note_ways_back(&requests, &mut history);
-    roll_back(present, &requests, &mut history, &mut told);
+    roll_back(present, &requests, &news, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
     // Times have whole seconds: of two that ended within one, the later made is the newer, then the one noted later. The
@@ -283,13 +288,28 @@ fn note_ways_back(requests: &[&Request], history: &mut [Past]) {
     }
 }
 
-/// Decides on ways back, and notes what became of those that were decided.
-fn roll_back(present: &Present<'_>, requests: &[&Request], history: &mut [Past], told: &mut Vec<Told>) {
+/// Decides on ways back, and notes what became of those that were decided. `news` are the operations that have just ended:
+/// what a policy asks for is none for those that failed before.
+fn roll_back(
+    present: &Present<'_>,
+    requests: &[&Request],
+    news: &BTreeSet<String>,
+    history: &mut [Past],
+    told: &mut Vec<Told>,
+) {
     for past in history.iter_mut().filter(|p| p.outcome == Phase::Failed.word()) {
         let next = match &past.rollback {
             None => {
-                let Some(failed) = requests.iter().find(|r| *r.uid == past.uid && r.rolls_back) else { continue };
-                rollback::decide(present.database, failed, requests)
+                let Some(failed) = requests.iter().find(|r| *r.uid == past.uid) else { continue };
+                match &present.way_back {
+                    Some((WayBack::Never, policy)) if failed.asks_rollback == Some(true) => rollback::forbidden(policy),
+                    Some((WayBack::Never, _)) => continue,
+                    Some((WayBack::OnFailure, _)) if news.contains(&past.uid) && rollback::may_go_back(failed) => {
+                        rollback::decide(present.database, failed, requests)
+                    }
+                    _ if failed.asks_rollback == Some(true) => rollback::decide(present.database, failed, requests),
+                    _ => continue,
+                }
             }
             Some(now) if now.state == RollbackState::Planned => {
                 let made = requests.iter().any(|r| *r.name == now.name);

@@ -23,7 +23,6 @@ const REQUEST_MARKS: [(&str, &str, &str); 2] = [
 const LONGEST_MESSAGE: usize = 1024;
 
 /// An OpsRequest, as far as the record, the retention and the rollback look at it.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any of them may go with any other")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// `metadata.name`.
@@ -54,8 +53,8 @@ pub struct Request {
     pub requested_by: Option<Box<str>>,
     /// The values before, as the plugin noted them.
     pub before: Option<Box<str>>,
-    /// Whether it asks to go back when it fails.
-    pub rolls_back: bool,
+    /// Whether it asks to go back when it fails, or not to; `None` where it does not say.
+    pub asks_rollback: Option<bool>,
     /// The name of the failed request that this one goes back from.
     pub rollback_of: Option<Box<str>>,
     /// Whether it was made because of an earlier one.
@@ -103,7 +102,7 @@ impl Request {
             claimed_by: claimed_by(object).map(Into::into),
             requested_by: annotation(REQUESTED_BY).map(Into::into),
             before: annotation(BEFORE).map(Into::into),
-            rolls_back: annotation(ROLLBACK.0) == Some(ROLLBACK.1),
+            asks_rollback: annotation(ROLLBACK.0).map(|wish| wish == ROLLBACK.1),
             rollback_of: annotation(ROLLBACK_OF).map(Into::into),
             follows: follows(object),
             spec: Value::Object(spec).to_string().into(),

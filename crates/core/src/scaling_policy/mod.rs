@@ -10,6 +10,7 @@ mod exceeded;
 mod selector;
 mod standing;
 mod status;
+mod upkeep;
 mod words;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use selector::{Expression, Labels, Operator, Selector, labels_of};
 
 pub use standing::{Breach, Outside, Standing};
 pub use status::{Condition, MOST_NAMED, OPERATIONS_EXCEEDED, Status, UNDERSTOOD};
+pub use upkeep::{Period, Retention, Upkeep, WayBack};
 
 use crate::catalog::{Catalog, Engine};
 use crate::database::Database;
@@ -81,6 +83,12 @@ pub struct Spec {
     pub operations: Option<Operations>,
     /// How a direct edit of members, shards or resources is taken.
     pub direct_edits: Option<DirectEdits>,
+    /// Which finished OpsRequests of a database stay.
+    pub retention: Option<Retention>,
+    /// How long an operation may be Progressing, or not begin, before it counts as overdue.
+    pub monitoring_timeout: Option<Period>,
+    /// Whether failed operations are followed by one that asks for the values from before.
+    pub rollback: Option<WayBack>,
 }
 
 /// From, to, and by how much at once.

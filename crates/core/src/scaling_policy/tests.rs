@@ -1,3 +1,5 @@
+mod status;
+
 use std::sync::Arc;
 
 use rstest::rstest;
@@ -216,6 +218,9 @@ fn an_update_that_takes_the_label_away_is_held_to_the_policy_all_the_same() {
 #[case::a_field_below(json!({"replicas": {"most": 5}}), "unknown field `most`")]
 #[case::a_word(json!({"directEdits": "refuse"}), "unknown variant `refuse`")]
 #[case::an_amount(json!({"memory": {"max": "4GB"}}), "4GB")]
+#[case::a_duration(json!({"monitoringTimeout": "10 parsecs"}), "no duration longer than nothing")]
+#[case::no_time_at_all(json!({"retention": {"age": "0s"}}), "no duration longer than nothing")]
+#[case::a_way_back(json!({"rollback": "Always"}), "unknown variant `Always`")]
 #[case::an_operator(json!({"selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}), "unknown variant `Like`")]
 fn what_is_not_understood_makes_the_policy_unreadable(#[case] spec: Value, #[case] why: &str) {
     let unreadable = ScalingPolicy::of(&json!({"metadata": {"name": "a"}, "spec": spec})).unwrap_err();
@@ -268,7 +273,8 @@ fn why_it_covers(#[case] spec: Value, #[case] why: Result<&str, &str>) {
 fn what_it_asks_in_words() {
     let spec = json!({"replicas": {"min": 3, "max": 7, "maxStep": 2}, "storage": {"maxStep": "1Ti"}, "cpu": {"min": 1},
         "memory": {"max": "64Gi"}, "sizes": {"allowed": ["db.t3.large", "odd"], "own": {"odd": {"cpu": 3, "memory": "3Gi"}}},
-        "operations": {"perNamespace": 2, "perCluster": 10}, "directEdits": "deny"});
+        "operations": {"perNamespace": 2, "perCluster": 10}, "directEdits": "deny",
+        "retention": {"count": 5, "age": "720h"}, "monitoringTimeout": "90s", "rollback": "Never"});
     assert_eq!(
         policy("a", &spec).policy.spec.asks(),
         [
@@ -279,121 +285,10 @@ fn what_it_asks_in_words() {
             "sizes db.t3.large, odd",
             "odd = 3 CPU, 3Gi",
             "operations 2 at once in a namespace, 10 at once in the cluster",
-            "no direct edits"
+            "no direct edits",
+            "finished OpsRequests 5 at most, none older than 720h",
+            "overdue after 1m30s",
+            "no rollback"
         ]
     );
-}
-
-fn breach(field: &str, component: &str, has: &str, allowed: &str) -> Breach {
-    let [field, component, has, allowed] = [field, component, has, allowed].map(str::to_owned);
-    Breach { field, component, has, allowed }
-}
-
-#[rstest]
-#[case::within(json!({"replicas": {"min": 3, "max": 3, "maxStep": 1}, "storage": {"min": "20Gi", "max": "20Gi"},
-    "cpu": {"min": 2, "max": 2}, "memory": {"min": "2Gi", "max": "2Gi"}}), vec![])]
-#[case::too_many(json!({"replicas": {"max": 2}}), vec![breach("spec.replicas.max", "replicaSet", "3", "2")])]
-#[case::too_few(json!({"replicas": {"min": 5}}), vec![breach("spec.replicas.min", "replicaSet", "3", "5")])]
-#[case::volumes(json!({"storage": {"max": "10Gi"}}), vec![breach("spec.storage.max", "replicaSet", "20Gi", "10Gi")])]
-#[case::amounts(json!({"cpu": {"max": "500m"}, "memory": {"min": "4Gi"}}),
-    vec![breach("spec.cpu.max", "replicaSet", "2", "500m"), breach("spec.memory.min", "replicaSet", "2Gi", "4Gi")])]
-#[case::its_size(json!({"sizes": {"allowed": ["db.t3.small"]}}), vec![])]
-#[case::another_size(json!({"sizes": {"allowed": ["db.t3.medium", "odd"], "own": {"odd": {"cpu": 1, "memory": "1Gi"}}}}),
-    vec![breach("spec.sizes.allowed", "replicaSet", "2 CPU, 2Gi", "db.t3.medium, odd")])]
-#[case::no_bounds(json!({"operations": {"perCluster": 0}, "directEdits": "deny"}), vec![])]
-fn what_a_database_breaks_today(#[case] spec: Value, #[case] wanted: Vec<Breach>) {
-    let database = Database::of(Catalog::builtin().find("mongodb").unwrap(), &database());
-    assert_eq!(policy("a", &spec).policy.breaches(&database), wanted);
-}
-
-#[test]
-fn request_and_limit_are_judged_alike_and_what_says_no_amounts_is_not() {
-    let engine = Catalog::builtin().find("mongodb").unwrap();
-    let at = "/spec/podTemplate/spec/containers/0/resources";
-    let breaches = |resources: Value, spec: &Value| {
-        let mut object = database();
-        *object.pointer_mut(at).unwrap() = resources;
-        let of = |b: Breach| format!("{} {}", b.field, b.has);
-        policy("a", spec).policy.breaches(&Database::of(engine, &object)).into_iter().map(of).collect::<Vec<_>>()
-    };
-    let wide = json!({"requests": {"cpu": "1", "memory": "2Gi"}, "limits": {"cpu": "4", "memory": "4Gi"}});
-    let both = json!({"cpu": {"min": 2, "max": 3}, "sizes": {"allowed": ["db.t3.medium"]}});
-    assert_eq!(
-        breaches(wide, &both),
-        ["spec.cpu.min 1", "spec.cpu.max 4", "spec.sizes.allowed 1 to 4 CPU, 2Gi to 4Gi"]
-    );
-    assert!(breaches(json!({}), &both).is_empty());
-}
-
-#[test]
-fn a_status_tells_the_numbers_and_keeps_the_time_of_what_stays() {
-    let at = |second| jiff::Timestamp::from_second(second).unwrap();
-    let named = |n: usize| Outside { name: format!("db-{n}"), ..Outside::default() };
-    let standing = Standing { covers: 50, outside: 40, named: (0..40).map(named).collect(), exceeded: None };
-    let first = Status::next(Ok(&standing), 3, &Status::default(), at(10));
-    assert_eq!((first.observed_generation, first.covers, first.outside), (3, Some(50), Some(40)));
-    assert_eq!((first.databases_outside.len(), first.databases_outside[19].name.as_str()), (MOST_NAMED, "db-19"));
-    assert_eq!(Status::next(Ok(&standing), 3, &first, at(20)), first, "nothing is written where nothing changes");
-
-    let why = "ü".repeat(5000);
-    let unreadable = Unreadable { name: "a".to_owned(), why };
-    let broken = Status::next(Err(&unreadable), 4, &first, at(30));
-    assert_eq!((broken.covers, broken.outside, broken.databases_outside.len()), (None, None, 0));
-    let condition = broken.condition(UNDERSTOOD).unwrap();
-    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("False", "Unreadable"));
-    assert!(condition.message.starts_with("it is not held: ü") && condition.message.len() <= 1024);
-    assert_eq!((first.conditions[0].last_transition_time, condition.last_transition_time), (at(10), at(30)));
-    let read: Status = serde_json::from_value(serde_json::to_value(&broken).unwrap()).unwrap();
-    assert_eq!(read, broken);
-}
-
-fn active(places: &[(&str, usize)]) -> Active {
-    let names = |count: usize| (0..count).map(|n| format!("mongodbopsrequest/ask-{n}")).collect();
-    places.iter().map(|(namespace, count)| ((*namespace).to_owned(), names(*count))).collect()
-}
-
-#[rstest]
-#[case::as_many_as_allowed(json!({"perNamespace": 2, "perCluster": 3}), &[("demo", 2), ("prod", 1)], vec![])]
-#[case::in_a_namespace(json!({"perNamespace": 1}), &[("demo", 2), ("prod", 1)],
-    vec!["2 operations are active in namespace demo, 1 allowed (spec.operations.perNamespace): mongodbopsrequest/ask-0, mongodbopsrequest/ask-1"])]
-#[case::in_the_cluster(json!({"perNamespace": 2, "perCluster": 1}), &[("demo", 1), ("prod", 1)],
-    vec!["2 operations are active in the cluster, 1 allowed (spec.operations.perCluster): demo/mongodbopsrequest/ask-0, prod/mongodbopsrequest/ask-0"])]
-#[case::none_may_begin(json!({"perCluster": 0}), &[("demo", 1)],
-    vec!["1 operation is active in the cluster, 0 allowed (spec.operations.perCluster): demo/mongodbopsrequest/ask-0"])]
-fn limits_that_are_exceeded(#[case] limits: Value, #[case] there: &[(&str, usize)], #[case] wanted: Vec<&str>) {
-    let limits: Operations = serde_json::from_value(limits).unwrap();
-    assert_eq!(limits.exceeded(&active(there)), wanted);
-}
-
-#[test]
-fn of_many_that_exceed_a_limit_some_are_named() {
-    let limits = Operations { per_namespace: Some(0), per_cluster: Some(12) };
-    let places: Vec<String> = (0..8).map(|n| format!("ns-{n}")).collect();
-    let there: Vec<(&str, usize)> = places.iter().map(|place| (place.as_str(), 12)).collect();
-    let told = limits.exceeded(&active(&there));
-    assert_eq!(told.len(), 5 + 1 + 1);
-    assert!(told[4].starts_with("12 operations are active in namespace ns-4") && told[4].ends_with("ask-9, 2 more"));
-    assert_eq!(told[5], "and in 3 more namespaces");
-    assert!(told[6].starts_with("96 operations are active in the cluster, 12") && told[6].ends_with(", 86 more"));
-}
-
-#[test]
-fn a_status_tells_of_limits_where_the_policy_sets_some() {
-    let at = |second| jiff::Timestamp::from_second(second).unwrap();
-    let next = |exceeded: Option<&[&str]>, previous: &Status, second| {
-        let exceeded = exceeded.map(|all| all.iter().map(|&text| text.to_owned()).collect());
-        Status::next(Ok(&Standing { exceeded, ..Standing::default() }), 1, previous, at(second))
-    };
-    let none = next(None, &Status::default(), 1);
-    assert!(none.condition(OPERATIONS_EXCEEDED).is_none() && !none.is_exceeded());
-    let within = next(Some(&[]), &none, 2);
-    let exceeded = next(Some(&["3 of 2", "4 of 3"]), &within, 3);
-    let still = next(Some(&["4 of 3"]), &exceeded, 4);
-    let told = |status: &Status| {
-        let condition = status.condition(OPERATIONS_EXCEEDED).unwrap();
-        (status.is_exceeded(), condition.message.clone(), condition.last_transition_time.as_second())
-    };
-    assert_eq!(told(&within), (false, "no limit of operations is exceeded".to_owned(), 2));
-    assert_eq!(told(&exceeded), (true, "3 of 2; 4 of 3".to_owned(), 3));
-    assert_eq!(told(&still), (true, "4 of 3".to_owned(), 3));
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::{DirectEdits, Expression, Labels, Operator, Range, ScalingPolicy, Selector, Span, Spec};
+use super::{DirectEdits, Expression, Labels, Operator, Range, ScalingPolicy, Selector, Span, Spec, WayBack};
 use crate::catalog::Engine;
 use crate::quantity::Quantity;
 
@@ -73,6 +73,18 @@ impl Spec {
         match self.direct_edits {
             Some(DirectEdits::Deny) => asks.push("no direct edits".to_owned()),
             Some(DirectEdits::Warn) => asks.push("direct edits with a warning".to_owned()),
+            None => {}
+        }
+        if let Some(retention) = self.retention {
+            let count = retention.count.map(|count| format!("{count} at most"));
+            let age = retention.age.map(|age| format!("none older than {age}"));
+            let both = [count, age].into_iter().flatten().collect::<Vec<_>>().join(", ");
+            asks.push(format!("finished OpsRequests {both}"));
+        }
+        asks.extend(self.monitoring_timeout.map(|timeout| format!("overdue after {timeout}")));
+        match self.rollback {
+            Some(WayBack::Never) => asks.push("no rollback".to_owned()),
+            Some(WayBack::OnFailure) => asks.push("rollback of what fails".to_owned()),
             None => {}
         }
         asks

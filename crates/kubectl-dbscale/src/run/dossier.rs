@@ -100,6 +100,8 @@ impl Dossier {
             looks: std::collections::BTreeMap::new(),
             volumes: Volumes::Unknown,
             rollbacks: std::collections::BTreeMap::new(),
+            // Only the controller goes by it, and what it decides stands in the record.
+            way_back: None,
         };
         let none = Status::default();
         // Only told here: nothing falls out of it.

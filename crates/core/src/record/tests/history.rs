@@ -286,3 +286,48 @@ fn what_is_usual_is_the_middle_of_what_went_well() {
     status.history.push(past("HorizontalScaling", "Successful", Some(1)));
     assert_eq!(status.usual_seconds("VerticalScaling"), Some(150));
 }
+
+/// A way from three members to five that has failed, with what it says of rollbacks.
+fn failed(annotation: Option<&str>) -> Value {
+    let mut failed = request("r", 1, "HorizontalScaling", "Failed");
+    failed["metadata"]["annotations"] = json!({"dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+    if let Some(annotation) = annotation {
+        failed["metadata"]["annotations"]["dbscale.dev/rollback"] = json!(annotation);
+    }
+    failed
+}
+
+#[rstest]
+#[case::nobody_asks(None, None, None)]
+#[case::it_asks(None, Some("on-failure"), Some(RollbackState::Planned))]
+#[case::it_asks_not_to(None, Some("never"), None)]
+#[case::a_policy_asks(Some(WayBack::OnFailure), None, Some(RollbackState::Planned))]
+#[case::a_policy_asks_and_it_asks_not_to(Some(WayBack::OnFailure), Some("never"), None)]
+#[case::a_policy_forbids_what_it_asks(Some(WayBack::Never), Some("on-failure"), Some(RollbackState::Declined))]
+#[case::a_policy_forbids_what_nobody_asks(Some(WayBack::Never), None, None)]
+fn what_a_policy_says_of_ways_back(
+    #[case] policy: Option<WayBack>,
+    #[case] annotation: Option<&str>,
+    #[case] wanted: Option<RollbackState>,
+) {
+    let mut story = Story::new();
+    story.way_back = policy.map(|policy| (policy, "gold".to_owned()));
+    story.see(1, &[request("r", 1, "HorizontalScaling", "Progressing")]);
+    let seen = story.see(2, &[failed(annotation)]);
+    let rollback = story.status.history[0].rollback.clone();
+    assert_eq!(rollback.as_ref().map(|r| r.state), wanted);
+    if wanted == Some(RollbackState::Declined) {
+        assert_eq!(rollback.unwrap().message, "ScalingPolicy gold allows none (spec.rollback)");
+        assert_eq!(notices(&seen), [Notice::Failed, Notice::Rollback]);
+    }
+}
+
+#[test]
+fn a_policy_asks_for_no_way_back_from_what_failed_before_it() {
+    let mut story = Story::new();
+    story.see(1, &[request("r", 1, "HorizontalScaling", "Progressing")]);
+    story.see(2, &[failed(None)]);
+    story.way_back = Some((WayBack::OnFailure, "gold".to_owned()));
+    story.see(3, &[failed(None)]);
+    assert_eq!(story.status.history[0].rollback, None);
+}

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::catalog::Catalog;
 use crate::growth::Volumes;
+use crate::scaling_policy::WayBack;
 
 /// Minutes after the hour at which everything here begins.
 fn at(minutes: i64) -> Timestamp {
@@ -50,6 +51,7 @@ struct Story {
     looks: BTreeMap<String, Look>,
     volumes: Volumes,
     rollbacks: BTreeMap<String, Rollback>,
+    way_back: Option<(WayBack, String)>,
     settings: Settings,
 }
 
@@ -61,6 +63,7 @@ impl Story {
             looks: BTreeMap::new(),
             volumes: Volumes::Unknown,
             rollbacks: BTreeMap::new(),
+            way_back: None,
             settings: Settings::default(),
         }
     }
@@ -73,6 +76,7 @@ impl Story {
             looks: self.looks.clone(),
             volumes: self.volumes.clone(),
             rollbacks: self.rollbacks.clone(),
+            way_back: self.way_back.clone(),
         };
         let seen = observe(&present, &self.status, &self.settings, at(minute));
         self.status = seen.status.clone();

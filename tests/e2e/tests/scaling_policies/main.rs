@@ -6,6 +6,8 @@
     reason = "tests explain themselves, and a panic is how one fails"
 )]
 
+mod controller;
+
 use std::time::{Duration, Instant};
 
 use dbscale_cluster::Call;
@@ -204,6 +206,12 @@ fn what_a_policy_cannot_mean_is_refused_by_its_definition() {
         (json!({"memory": {"max": -5}}), "write an amount such as"),
         (json!({"memory": {"max": "0Gi"}}), "must be more than zero"),
         (json!({"sizes": {"own": {"a": {"cpu": 1}}}}), "memory: Required value"),
+        (json!({"retention": {}}), "should have at least 1 properties"),
+        (json!({"retention": {"count": -1}}), "should be greater than or equal to 0"),
+        (json!({"retention": {"age": "30d"}}), "write a duration longer than nothing"),
+        (json!({"monitoringTimeout": "0s"}), "write a duration longer than nothing"),
+        (json!({"monitoringTimeout": ""}), "write a duration longer than nothing"),
+        (json!({"rollback": "Always"}), "Unsupported value: \"Always\""),
         (json!({"directEdits": "refuse"}), "Unsupported value: \"refuse\""),
         (
             json!({"replicas": {"max": 3}, "selector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}),
@@ -216,6 +224,7 @@ fn what_a_policy_cannot_mean_is_refused_by_its_definition() {
     for right in [
         json!({"replicas": {"min": 3, "max": 3, "maxStep": 1}, "cpu": {"min": "500m", "max": 4}, "memory": {"max": "64Gi"}}),
         json!({"storage": {"min": "1.5Gi", "max": "1536Mi"}, "engines": ["redis"]}),
+        json!({"retention": {"count": 0, "age": "720h"}, "monitoringTimeout": "1h30m5s", "rollback": "OnFailure"}),
     ] {
         let answer = world.try_create(&policy.object(&right), &["--dry-run=server"]);
         assert_eq!(answer.code, 0, "{right}: {}", answer.stderr);
@@ -335,138 +344,4 @@ fn of_fifty_that_come_at_once_as_many_are_let_in_as_there_are_places() {
     let next =
         until(|| world.try_create(&ask(99, 5), &["--dry-run=server"]), |a| !a.stderr.contains("policy/operations"));
     assert!(next.stderr.contains("[database/missing]"), "{}", next.stderr);
-}
-
-/// With the controller alone: see `cargo xtask test`.
-mod controller {
-    use super::*;
-
-    fn size(name: &str, replicas: i64) -> Value {
-        let mut object = database(name);
-        object["spec"]["replicas"] = json!(replicas);
-        object
-    }
-
-    #[test]
-    fn a_status_tells_how_many_databases_it_covers_and_which_are_outside() {
-        let world = World::new("spol-status");
-        world.create(&size("small", 3));
-        world.create(&size("large", 9));
-        let policy = Policy::new(&world, "p", json!({"replicas": {"max": 5}, "storage": {"max": "1Ti"}}));
-        let object = format!("scalingpolicy/{}", policy.0);
-        let first = ".status.databasesOutside[0]";
-        world.until(&object, ".status.covers", "2");
-        world.until(&object, ".status.outside", "1");
-        for (field, wanted) in [
-            ("engine", "mongodb"),
-            ("namespace", world.namespace.as_str()),
-            ("name", "large"),
-            ("breaks[*].field", "spec.replicas.max"),
-            ("breaks[0].component", "replicaSet"),
-            ("breaks[0].has", "9"),
-            ("breaks[0].allowed", "5"),
-        ] {
-            assert_eq!(world.value(&object, &format!("{first}.{field}")), wanted, "{field}");
-        }
-        assert_eq!(world.value(&object, ".status.observedGeneration"), world.value(&object, ".metadata.generation"));
-        assert_eq!(world.value(&object, ".status.conditions[?(@.type==\"Understood\")].status"), "True");
-        let columns = world.must(&["get", "scalingpolicy", &policy.0]);
-        assert!(columns.contains("COVERS   OUTSIDE"), "{columns}");
-        let listed = world.dbscale(&["policy", "list"]).stdout;
-        let row = listed.lines().find(|line| line.starts_with(&policy.0)).unwrap();
-        let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
-        assert_eq!(cells[1..], ["2", "1", "replicas 5 at most; storage 1Ti at most"], "{listed}");
-        let machine = world.dbscale(&["policy", "list", "-o", "json"]).json();
-        let told = machine.as_array().unwrap().iter().find(|p| p["name"] == *policy.0).unwrap();
-        assert_eq!((&told["status"]["covers"], &told["status"]["outside"]), (&json!(2), &json!(1)));
-
-        // A database that comes, a label of the namespace, and a change of the policy itself.
-        world.create(&size("other", 7));
-        world.until(&object, ".status.outside", "2");
-        let spec = json!({"namespaceSelector": {"matchLabels": {"team": "shop"}}, "replicas": {"max": 8}});
-        let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]).to_string();
-        world.must(&["patch", &object, "--type=json", "-p", &patch]);
-        world.until(&object, ".status.covers", "0");
-        world.until(&object, ".status.observedGeneration", "2");
-        world.must(&["label", "namespace", &world.namespace, "team=shop"]);
-        world.until(&object, ".status.covers", "3");
-        world.until(&object, ".status.databasesOutside[*].name", "large");
-        world.must(&["delete", "mongodb", "large", "-n", &world.namespace, "--wait=false"]);
-        world.until(&object, ".status.covers", "2");
-        world.until(&object, ".status.outside", "0");
-    }
-
-    #[test]
-    fn more_operations_than_it_allows_are_told_until_they_are_no_more() {
-        // What no webhook judges, as where two have let in one each.
-        let world = World::unjudged("spol-exceeded");
-        let policy = Policy::new(
-            &world,
-            "p",
-            json!({"operations": {"perNamespace": 1, "perCluster": 9}, "replicas": {"max": 5}}),
-        );
-        let object = format!("scalingpolicy/{}", policy.0);
-        let condition = |field: &str| format!(".status.conditions[?(@.type==\"OperationsExceeded\")].{field}");
-        world.until(&object, &condition("status"), "False");
-        for name in ["a", "b"] {
-            world.create(&database(name)); // its operations never start
-            world.until(&format!("mongodb/{name}"), ".status.phase", "Ready");
-            let stanza = json!({"horizontalScaling": {"replicas": 5}});
-            world.create(&request(&format!("ask-{name}"), "HorizontalScaling", name, &stanza));
-        }
-        world.until(&object, &condition("status"), "True");
-        let told = format!(
-            "2 operations are active in namespace {}, 1 allowed (spec.operations.perNamespace): \
-             mongodbopsrequest/ask-a, mongodbopsrequest/ask-b",
-            world.namespace
-        );
-        assert_eq!(world.value(&object, &condition("message")), told);
-        let field = format!("involvedObject.kind=ScalingPolicy,involvedObject.name={}", policy.0);
-        let events = ["get", "events", "-n", "default", "--field-selector", &field, "-o"];
-        let seen = "jsonpath={.items[*].type} {.items[*].reason}: {.items[*].message}";
-        world.until_output(&[&events[..], &[seen]].concat(), &format!("Warning OperationsExceeded: {told}"));
-        world.must(&["delete", "mongodbopsrequest", "ask-a", "-n", &world.namespace]);
-        world.until(&object, &condition("status"), "False");
-        assert_eq!(world.value(&object, &condition("reason")), "WithinLimits");
-    }
-
-    /// A field that the definition of a later version has. Dropping it takes it away.
-    struct Later;
-
-    impl Later {
-        fn patch(op: &str) -> Answer {
-            let at = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/later";
-            let patch = json!([{"op": op, "path": at, "value": {"type": "string"}}]).to_string();
-            let patched = ["patch", "crd/scalingpolicies.dbscale.dev", "--type=json", "-p", &patch];
-            Answer::of(&World::command(&patched).output().unwrap())
-        }
-
-        fn new() -> Self {
-            let patched = Self::patch("add");
-            assert_eq!(patched.code, 0, "{}", patched.stderr);
-            Self
-        }
-    }
-
-    impl Drop for Later {
-        fn drop(&mut self) {
-            Self::patch("remove");
-        }
-    }
-
-    #[test]
-    fn a_policy_that_is_not_understood_says_so() {
-        let world = World::new("spol-odd");
-        let _later = Later::new();
-        let policy = Policy(format!("{}-later", world.namespace));
-        let object = policy.object(&json!({"replicas": {"max": 5}, "later": "x"}));
-        let made = until(|| world.try_create(&object, &["--validate=strict"]), |answer| answer.code == 0);
-        assert_eq!(made.code, 0, "{}", made.stderr);
-        let of = format!("scalingpolicy/{}", policy.0);
-        let condition = |field: &str| format!(".status.conditions[?(@.type==\"Understood\")].{field}");
-        world.until(&of, &condition("status"), "False");
-        assert_eq!(world.value(&of, &condition("reason")), "Unreadable");
-        assert!(world.value(&of, &condition("message")).contains("it is not held: unknown field `later`"));
-        assert_eq!(world.value(&of, ".status.covers"), "");
-    }
 }
