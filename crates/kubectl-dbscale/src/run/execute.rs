@@ -5,6 +5,7 @@ use dbscale_cluster::read::operations_path;
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::change::{HORIZONTAL, VERTICAL};
 use dbscale_core::plan::{Plan, RequestStep, SIZE, Stamp, Step, request_name};
+use dbscale_core::record::STORAGE_PATCH;
 use serde_json::{Value, json};
 
 use super::{Job, Subject, failure, storage};
@@ -87,7 +88,7 @@ fn stopped(outcome: &mut Outcome, mut failure: Failure, left: &[Step]) {
             .iter()
             .map(|s| match s {
                 Step::Request(r) => r.ops_type,
-                Step::Patch(_) => "StoragePatch",
+                Step::Patch(_) => STORAGE_PATCH,
             })
             .collect();
         let not = if not.is_empty() { String::new() } else { format!("; not done: {}", not.join(", ")) };

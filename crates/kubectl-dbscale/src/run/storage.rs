@@ -9,6 +9,7 @@ use dbscale_core::facts::{Case, Facts};
 use dbscale_core::managed;
 use dbscale_core::plan::{PatchStep, Stamp};
 use dbscale_core::quantity::Quantity;
+use dbscale_core::record::STORAGE_PATCH;
 use dbscale_core::rules::{self, EXIT_PRECHECK};
 use serde_json::Value;
 
@@ -31,7 +32,7 @@ pub(super) async fn patch(
 ) -> Result<(), Failure> {
     let size = step.size.to_string();
     let mut operation = Operation {
-        ops_type: "StoragePatch".to_owned(),
+        ops_type: STORAGE_PATCH.to_owned(),
         component: component.to_owned(),
         storage: Some(size.clone()),
         claims: Some(step.claims.clone()),

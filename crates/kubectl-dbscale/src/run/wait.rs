@@ -7,6 +7,7 @@ use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use dbscale_core::amount::Written;
 use dbscale_core::catalog::Engine;
 use dbscale_core::progress::{self, Progress};
+use dbscale_core::record::STORAGE_PATCH;
 use dbscale_core::status::{self, Operation, Phase};
 use futures::future::join_all;
 use jiff::Timestamp;
@@ -169,7 +170,7 @@ impl<'a> Follow<'a> {
         let mut line = self.board.line();
         let mut standing = Standing {
             name: target.to_owned(),
-            ops_type: "StoragePatch".to_owned(),
+            ops_type: STORAGE_PATCH.to_owned(),
             phase: Phase::Progressing,
             since: Some(Timestamp::now()),
             ..Standing::default()

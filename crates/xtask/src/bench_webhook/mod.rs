@@ -59,6 +59,9 @@ struct Bench {
 
 /// Builds the three servers, measures them, and prints tables in Markdown.
 pub fn run() -> Result<()> {
+    if cfg!(debug_assertions) {
+        return optimized();
+    }
     let bench = Bench::build()?;
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let rows = bench.loads().await?;
@@ -68,6 +71,15 @@ pub fn run() -> Result<()> {
         println!("\n| What | Measured | Goal |\n|---|---|---|\n{}", rows.join("\n"));
         Ok(())
     })
+}
+
+/// Does it in a program that is as fast as those it measures: the client and the stand-in of an API server are in it, and
+/// what is waited for would be theirs.
+fn optimized() -> Result<()> {
+    let root = assets::workspace();
+    let build = ["build", "--profile", "server", "--package", env!("CARGO_PKG_NAME")];
+    bench::run(Command::new(env!("CARGO")).current_dir(&root).args(build))?;
+    bench::run(Command::new(root.join("target/server").join(env!("CARGO_PKG_NAME"))).args(["bench", "webhook"]))
 }
 
 impl Bench {
