@@ -75,8 +75,7 @@ impl Census {
                 changed.await;
             }
             tokio::time::sleep(GATHER).await;
-            let Some(policies) = self.store.policies() else { continue };
-            let Stale { all, databases } = self.store.stale();
+            let Some((policies, Stale { all, databases })) = self.store.stale() else { continue };
             if all {
                 found = Found::of(&policies);
             }

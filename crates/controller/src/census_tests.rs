@@ -39,8 +39,7 @@ impl Tested {
 
     /// Looks at what has changed; answers how many databases that were, and how they stand: `covers/outside: names`.
     fn look(&mut self) -> (usize, Vec<String>) {
-        let policies = self.store.policies().unwrap();
-        let Stale { all, databases } = self.store.stale();
+        let (policies, Stale { all, databases }) = self.store.stale().unwrap();
         if all {
             self.found = Found::of(&policies);
         }

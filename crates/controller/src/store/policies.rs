@@ -186,6 +186,13 @@ impl Covering {
 }
 
 impl Inner {
+    fn policies(&self) -> Option<Vec<KnownPolicy>> {
+        let read = [Topic::Policies, Topic::Namespaces].iter().all(|topic| self.synced.contains(topic));
+        let mut policies: Vec<KnownPolicy> = self.covering.policies.values().map(|p| p.item.clone()).collect();
+        policies.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        read.then_some(policies)
+    }
+
     /// Notes what of a change may make databases stand otherwise to policies; answers whether anything may.
     pub(super) fn note_standing(&mut self, topic: Topic, event: &Event<'_>, changed: &HashSet<Key>) -> bool {
         match topic {
@@ -204,12 +211,7 @@ impl Store {
     /// All policies, in the order of their names; `None` while they, or the namespaces, have not been read.
     #[must_use]
     pub fn policies(&self) -> Option<Vec<KnownPolicy>> {
-        let inner = self.lock();
-        let read = [Topic::Policies, Topic::Namespaces].iter().all(|topic| inner.synced.contains(topic));
-        let mut policies: Vec<KnownPolicy> = inner.covering.policies.values().map(|p| p.item.clone()).collect();
-        drop(inner);
-        policies.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        read.then_some(policies)
+        self.lock().policies()
     }
 
     /// The engines that are not read as a whole, so that nobody can tell how many of their databases there are.
@@ -223,10 +225,12 @@ impl Store {
         unread(Role::Database).chain(unread(Role::Operation)).collect()
     }
 
-    /// What has changed since this was asked last.
+    /// All policies as [`Store::policies`] tells them, and what has changed since this was asked last, of one moment: a policy
+    /// that is changed between the two would be taken for one that has been looked at.
     #[must_use]
-    pub fn stale(&self) -> Stale {
+    pub fn stale(&self) -> Option<(Vec<KnownPolicy>, Stale)> {
         let mut inner = self.lock();
+        let policies = inner.policies()?;
         let mut stale = std::mem::take(&mut inner.covering.stale);
         let moved = std::mem::take(&mut inner.covering.moved);
         if stale.all {
@@ -234,7 +238,7 @@ impl Store {
         } else if !moved.is_empty() {
             stale.databases.extend(inner.entries.keys().filter(|key| moved.contains(&key.namespace)).cloned());
         }
-        stale
+        Some((policies, stale))
     }
 
     /// What tells how a database stands to policies; `None` where nothing is known of it.
