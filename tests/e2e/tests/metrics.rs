@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use dbscale_e2e::webhook::wrong;
 use dbscale_e2e::{World, playground};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A Prometheus that asks one program every second; `None` where it is not installed.
 struct Prometheus {
@@ -31,7 +31,7 @@ impl Prometheus {
         }
         let data = tempfile::tempdir().unwrap();
         let config = data.path().join("prometheus.yml");
-        let scrape = serde_json::json!({"scrape_configs": [{"job_name": job, "scrape_interval": "1s",
+        let scrape = json!({"scrape_configs": [{"job_name": job, "scrape_interval": "1s",
             "static_configs": [{"targets": [target]}]}]});
         std::fs::write(&config, scrape.to_string()).unwrap();
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
@@ -126,5 +126,39 @@ mod controller {
         prometheus.until(ended, |count| count > before + 0.5);
         prometheus.until(r#"dbscale_objects_known{kind="database"}"#, |count| count > 0.5);
         prometheus.until("time() - dbscale_last_reconcile_timestamp_seconds", |ago| ago < 60.0);
+    }
+    /// Waits until a gauge is as wanted, as the controller itself serves it.
+    fn until(gauge: &str, wanted: impl Fn(f64) -> bool) {
+        let (address, began) = (metrics_of("controller", "address"), Instant::now());
+        let value = || {
+            let text = get(&address, "/metrics")?;
+            let line = text.lines().find(|line| line.starts_with(&format!("{gauge}{{")))?;
+            line.rsplit_once(' ')?.1.parse::<f64>().ok()
+        };
+        while !value().is_some_and(&wanted) {
+            assert!(began.elapsed() < Duration::from_secs(60), "{gauge} is {:?}", value());
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    #[test]
+    fn what_is_outside_of_policies_is_counted() {
+        let world = World::new("metrics-policies");
+        let name = world.namespace.as_str();
+        let [outside, exceeded] = ["dbscale_databases_outside", "dbscale_policies_exceeded"];
+        let mut object = dbscale_e2e::databases::mongodb();
+        object["metadata"]["annotations"] = json!({"testbed.dbscale.dev/never-start": "true"});
+        world.create(&object);
+        world.until("mongodb/db", ".status.phase", "Ready");
+        assert_eq!(world.dbscale(&["horizontal", "mongodb/db", "--replicas", "5"]).code, 0);
+        let policy = json!({"apiVersion": "dbscale.dev/v1alpha1", "kind": "ScalingPolicy", "metadata": {"name": name},
+            "spec": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}, "replicas": {"max": 2},
+                "operations": {"perCluster": 0}}});
+        world.create(&policy);
+        until(outside, |count| count > 0.5);
+        until(exceeded, |count| count > 0.5);
+        world.must(&["delete", "scalingpolicy", name]);
+        until(outside, |count| count < 0.5);
+        until(exceeded, |count| count < 0.5);
     }
 }
