@@ -18,11 +18,13 @@ const HEAD: &str =
 /// That one cannot be made.
 pub fn files() -> Result<BTreeMap<PathBuf, String>> {
     let (base, overlay) = (PathBuf::from("manifests/base/policies"), PathBuf::from("manifests/overlays/webhook-less"));
+    let scaling = PathBuf::from("manifests/overlays/scaling-policies");
     let mut files = BTreeMap::new();
     let (mut names, mut components) = (Vec::new(), Vec::new());
     for engine in Catalog::builtin().engines() {
         let name = format!("{}.yaml", engine.name);
         files.insert(base.join(&name), documents(&policy::beside_webhook(engine))?);
+        files.insert(scaling.join(&name), documents(&policy::of_scaling(engine))?);
         names.push(name);
         let folder = overlay.join(&engine.name);
         files.insert(folder.join("policies.yaml"), documents(&policy::without_webhook(engine))?);
@@ -32,7 +34,9 @@ pub fn files() -> Result<BTreeMap<PathBuf, String>> {
         components.push(engine.name.as_str());
     }
     let list = |field: &str, names: &Value| json!({"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", field: names});
-    files.insert(base.join("kustomization.yaml"), documents(&[list("resources", &json!(names))])?);
+    for folder in [base, scaling] {
+        files.insert(folder.join("kustomization.yaml"), documents(&[list("resources", &json!(names))])?);
+    }
     files.insert(overlay.join("kustomization.yaml"), documents(&[list("components", &json!(components))])?);
     Ok(files)
 }
@@ -62,7 +66,7 @@ mod tests {
     #[test]
     fn yaml_holds_what_was_made() {
         for engine in Catalog::builtin().engines() {
-            for made in [policy::beside_webhook(engine), policy::without_webhook(engine)] {
+            for made in [policy::beside_webhook(engine), policy::without_webhook(engine), policy::of_scaling(engine)] {
                 let read: Vec<Value> = serde_saphyr::from_multiple(&documents(&made).unwrap()).unwrap();
                 assert!(read == made, "{}", engine.name);
             }

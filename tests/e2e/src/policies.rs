@@ -119,7 +119,9 @@ impl Verdicts {
         let by_policy = policy.as_ref().err().map(|failure| {
             let told = failure.message.contains("ValidatingAdmissionPolicy '");
             let id = failure.message.split_once('[').and_then(|(_, rest)| Some(rest.split_once(']')?.0));
-            id.filter(|_| told && failure.code == 422 && failure.reason == "Invalid").unwrap_or(&failure.message)
+            let answer =
+                if id.is_some_and(|id| id.starts_with("policy/")) { (403, "Forbidden") } else { (422, "Invalid") };
+            id.filter(|_| told && (failure.code, failure.reason.as_str()) == answer).unwrap_or(&failure.message)
         });
         self.refused += usize::from(by_policy.is_some());
         let same = by_policy.map_or(by_rules.is_empty(), |id| by_rules.contains(&id));

@@ -18,6 +18,7 @@ pub(super) fn policy(engine: &Engine) -> Policy {
         resource: engine.plural.clone(),
         operations: &["CREATE", "UPDATE"],
         compared: None,
+        failure: "Fail",
         conditions: conditions(),
         variables: variables(engine),
         validations: validations(),

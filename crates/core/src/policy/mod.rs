@@ -6,6 +6,7 @@ mod database;
 mod live;
 mod object;
 mod request;
+mod scaling;
 mod shape;
 
 use serde_json::Value;
@@ -35,6 +36,13 @@ pub fn without_webhook(engine: &Engine) -> Vec<Value> {
     policies.iter().flatten().flat_map(object::Policy::objects).collect()
 }
 
+/// The policies and bindings that hold ScalingPolicies, for one engine, as far as CEL can say them. Where the definition of
+/// ScalingPolicies is not installed they do nothing.
+#[must_use]
+pub fn of_scaling(engine: &Engine) -> Vec<Value> {
+    scaling::policies(engine).iter().flat_map(object::Policy::objects).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -45,7 +53,7 @@ mod tests {
 
     /// All policies of an engine, beside the webhook and without it.
     fn policies(engine: &Engine) -> impl Iterator<Item = Value> {
-        let all = beside_webhook(engine).into_iter().chain(without_webhook(engine));
+        let all = beside_webhook(engine).into_iter().chain(without_webhook(engine)).chain(of_scaling(engine));
         all.filter(|o| o["kind"] == "ValidatingAdmissionPolicy")
     }
 
@@ -78,6 +86,27 @@ mod tests {
                     assert!(known, "{}: {text}", policy["metadata"]["name"]);
                 }
             }
+        }
+    }
+
+    /// As the webhook answers: 403 where a policy of the administrator's refuses, else 422.
+    #[test]
+    fn what_a_scaling_policy_refuses_is_forbidden() {
+        for policy in Catalog::builtin().engines().flat_map(policies) {
+            for validation in list(&policy, "validations") {
+                let is_policy = validation["message"].as_str().unwrap().starts_with("[policy/");
+                let reason = if is_policy { "Forbidden" } else { "Invalid" };
+                assert_eq!(validation["reason"], reason, "{}", policy["metadata"]["name"]);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_is_held_up_where_scaling_policies_are_not_installed() {
+        for policy in Catalog::builtin().engines().flat_map(policies) {
+            let scaling = policy["spec"]["paramKind"]["kind"] == "ScalingPolicy";
+            let failure = if scaling { "Ignore" } else { "Fail" };
+            assert_eq!(policy["spec"]["failurePolicy"], failure, "{}", policy["metadata"]["name"]);
         }
     }
 

@@ -22,6 +22,8 @@ pub(super) struct Policy {
     pub operations: &'static [&'static str],
     /// The kind of object that each request is compared with: (apiVersion, kind).
     pub compared: Option<(String, String)>,
+    /// What becomes of a request that cannot be judged: `Fail` refuses it, `Ignore` lets it in.
+    pub failure: &'static str,
     /// What a request must be to be judged: (name, expression).
     pub conditions: Vec<(&'static str, String)>,
     /// Expressions with a name, worked out once where they are used.
@@ -52,7 +54,7 @@ impl Policy {
         let conditions = self.conditions.iter().map(|(name, e)| json!({"name": name, "expression": e}));
         let variables = self.variables.iter().map(|(name, e)| json!({"name": name, "expression": e}));
         let mut spec = json!({
-            "failurePolicy": "Fail",
+            "failurePolicy": self.failure,
             "matchConstraints": {"matchPolicy": "Equivalent", "resourceRules": [{
                 "apiGroups": [self.group], "apiVersions": self.versions, "resources": [self.resource],
                 "operations": self.operations, "scope": "Namespaced",
@@ -74,7 +76,8 @@ impl Policy {
             "matchResources": {"namespaceSelector": {"matchExpressions": [namespaces]}},
         });
         if self.compared.is_some() {
-            // Every object of the request's namespace; where there is none, another rule has to say so.
+            // Every object of the request's namespace, or of the cluster where its kind has none; where there is no object,
+            // another rule has to say so.
             spec["paramRef"] = json!({"selector": {}, "parameterNotFoundAction": "Allow"});
         }
         object("ValidatingAdmissionPolicyBinding", &format!("{}-{suffix}", self.name), &spec)
@@ -89,7 +92,7 @@ impl Validation {
             "expression": self.holds,
             "message": format!("[{}] {reason}", self.rule),
             "messageExpression": format!("'[{}] ' + {}", self.rule, self.says),
-            "reason": "Invalid",
+            "reason": if self.rule.0.starts_with("policy/") { "Forbidden" } else { "Invalid" },
         })
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn policy(engine: &Engine) -> Policy {
         resource: engine.ops_plural(),
         operations: &["CREATE", "UPDATE"],
         compared: None,
+        failure: "Fail",
         conditions: conditions(),
         variables: amounts(engine),
         validations: validations(engine),
@@ -43,8 +44,7 @@ pub(super) fn amounts(engine: &Engine) -> Vec<(&'static str, String)> {
     let leaves = engine.form().leaves();
     let of = |wanted: fn(&Node) -> bool| leaves.iter().filter(move |(_, n)| wanted(n)).map(|(p, _)| p);
     let sizes: Vec<String> = of(|n| matches!(n, Node::Amount(_))).map(size).collect();
-    let both = |block: &Pointer| Side::ALL.map(|side| side_of(&block.field(side.field())));
-    let resources: Vec<String> = of(|n| matches!(n, Node::Resources(_))).flat_map(both).collect();
+    let resources: Vec<String> = of(|n| matches!(n, Node::Resources(_))).flat_map(both_sides).collect();
     vec![
         ("scales", scales()),
         ("sizes", format!("!variables.scales ? [] :\n{}", cel::joined(&sizes))),
@@ -68,6 +68,11 @@ fn unreadable() -> String {
 /// A list of the map `{at, new}` of a number or a size.
 pub(super) fn size(pointer: &Pointer) -> String {
     cel::maps(pointer, |at, value| format!("{{'at': {at}, 'new': {}}}", cel::text(value)))
+}
+
+/// The lists of both sides of a container's resources.
+pub(super) fn both_sides(block: &Pointer) -> [String; 2] {
+    Side::ALL.map(|side| side_of(&block.field(side.field())))
 }
 
 /// A list of the map `{at, amounts}` of the requests or the limits of a container.

@@ -19,7 +19,9 @@ fn named(name: &str) -> (Value, Vec<Value>) {
 fn together(scene: &mut Scene, names: &[&str], intent: &Intent, refused: &[&str]) -> Vec<Vec<Finding>> {
     let all: Vec<(Value, Vec<Value>)> = names.iter().map(|name| named(name)).collect();
     scene.around.pods.get_or_insert_default().clear();
-    all.iter().for_each(|(_, pods)| scene.more_pods(pods));
+    for (_, pods) in &all {
+        scene.more_pods(pods);
+    }
     let mut taken = Taken::default();
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };
     let mut found = Vec::new();

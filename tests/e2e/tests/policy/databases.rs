@@ -38,7 +38,7 @@ async fn update(cluster: &Cluster, path: &str, old: &Value, new: &Value) -> Resu
 }
 
 /// An object with another value at a place, or none.
-fn with(object: &Value, at: &Pointer, value: &Value) -> Value {
+pub fn with(object: &Value, at: &Pointer, value: &Value) -> Value {
     let mut object = object.clone();
     if !value.is_null() {
         at.set(&mut object, value.clone());

@@ -10,6 +10,7 @@
 mod databases;
 mod namespaces;
 mod requests;
+mod scaling;
 mod without_webhook;
 
 use std::time::{Duration, Instant};

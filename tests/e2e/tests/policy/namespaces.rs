@@ -50,7 +50,9 @@ fn a_namespace_may_be_warned_or_left_alone_and_kubedb_is_never_held_up() {
 #[test]
 fn the_manifests_apply_as_they_are() {
     let world = World::new("policy-files");
-    for (folder, least) in [("base/policies", 32 * 6), ("overlays/webhook-less", 32 * 6)] {
+    for (folder, least) in
+        [("base/policies", 32 * 6), ("overlays/webhook-less", 32 * 6), ("overlays/scaling-policies", 32 * 6)]
+    {
         let folder = format!("{}/../../manifests/{folder}", env!("CARGO_MANIFEST_DIR"));
         let answer = world.kubectl(&["apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", &folder]);
         assert_eq!(answer.code, 0, "{}", answer.stderr);
