@@ -75,7 +75,10 @@ impl Census {
                 changed.await;
             }
             tokio::time::sleep(GATHER).await;
-            let Some((policies, Stale { all, databases })) = self.store.stale() else { continue };
+            let Some((policies, Stale { all, databases })) = self.store.stale() else {
+                self.metrics.stands(&self.name, 0, 0); // their definition may have been taken away
+                continue;
+            };
             if all {
                 found = Found::of(&policies);
             }
