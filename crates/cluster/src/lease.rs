@@ -13,7 +13,7 @@ use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
 use crate::installed::{VERSION, VERSION_MARK};
 
-/// Where the controller keeps its Lease: namespace and name. The plugin looks there for a live controller.
+/// Where the controller keeps its Lease: namespace and name. One that looks after a single namespace keeps it there.
 pub const CONTROLLER: (&str, &str) = ("dbscale-system", "dbscale-controller");
 
 /// How long a lease lasts.
@@ -206,6 +206,23 @@ impl Lease {
     fn holder(&self) -> String {
         let holder = self.seen.as_ref().and_then(|s| s.lease.pointer("/spec/holderIdentity")?.as_str());
         holder.filter(|h| !h.is_empty()).unwrap_or("somebody else").to_owned()
+    }
+}
+
+/// The Lease of the controller that looks after a namespace: the cluster's, or where that one is not live, one of the
+/// namespace's own.
+///
+/// # Errors
+/// What the server says of the cluster's, where the namespace has none.
+pub async fn of_controller(cluster: &Cluster, namespace: &str) -> Result<Value, ApiFailure> {
+    let of_cluster = cluster.lease(CONTROLLER.0, CONTROLLER.1).await;
+    if namespace == CONTROLLER.0 || of_cluster.as_ref().is_ok_and(|lease| is_live(lease, Timestamp::now())) {
+        return of_cluster;
+    }
+    match cluster.lease(namespace, CONTROLLER.1).await {
+        // Of two that have both fallen silent the cluster's is told of.
+        Ok(own) if of_cluster.is_err() || is_live(&own, Timestamp::now()) => Ok(own),
+        _ => of_cluster,
     }
 }
 

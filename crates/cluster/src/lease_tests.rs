@@ -81,6 +81,43 @@ fn holder(server: &Arc<Mutex<Server>>) -> Value {
     server.lock().unwrap().lease["spec"]["holderIdentity"].clone()
 }
 
+#[rstest]
+#[case::of_the_cluster(Some(1), Some(1), "of-cluster")]
+#[case::of_the_namespace(None, Some(1), "of-demo")]
+#[case::the_clusters_fell_silent(Some(600), Some(1), "of-demo")]
+#[case::both_fell_silent(Some(600), Some(600), "of-cluster")]
+#[case::the_namespaces_fell_silent(None, Some(600), "of-demo")]
+#[case::none(None, None, "NotFound")]
+#[tokio::test]
+async fn a_controller_of_the_cluster_goes_before_one_of_the_namespace(
+    #[case] of_cluster_s: Option<i64>,
+    #[case] of_demo_s: Option<i64>,
+    #[case] wanted: &str,
+) {
+    let lease = |holder: &str, age_s: i64| {
+        let renewed = Timestamp::now() - jiff::SignedDuration::from_secs(age_s);
+        json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": 15, "renewTime": renewed.to_string()}})
+    };
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let found = if request.uri().path().contains("/demo/") {
+            of_demo_s.map(|age_s| lease("of-demo", age_s))
+        } else {
+            of_cluster_s.map(|age_s| lease("of-cluster", age_s))
+        };
+        let missing = json!({"kind": "Status", "reason": "NotFound", "message": "NotFound", "details": {"name": "l"}});
+        let (code, answer) = found.map_or((404, missing), |lease| (200, lease));
+        let body = Body::from(answer.to_string().into_bytes());
+        async move { Ok::<_, Infallible>(Response::builder().status(code).body(body).unwrap()) }
+    });
+    let client = kube::Client::new(service, "default");
+    let cluster = Cluster::new(client, "http://test".to_owned(), Duration::from_secs(5));
+    let found = match of_controller(&cluster, "demo").await {
+        Ok(lease) => lease["spec"]["holderIdentity"].as_str().unwrap().to_owned(),
+        Err(failure) => failure.message,
+    };
+    assert_eq!(found, wanted);
+}
+
 #[tokio::test]
 async fn a_lease_that_is_released_is_taken_by_the_other_at_once() {
     let server = Arc::default();

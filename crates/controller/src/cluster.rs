@@ -21,6 +21,8 @@ pub struct Place {
     pub name: String,
     /// The cluster.
     pub cluster: Cluster,
+    /// The only namespace that is looked after, which has the lease too; `None` = all.
+    pub namespace: Option<String>,
     /// What a person chose.
     pub settings: Settings,
     /// How many of its databases are worked on in one moment.
@@ -40,8 +42,9 @@ impl Place {
     /// Why the lease was lost, where `alone`: the process then ends, and nothing it still does can meet its successor's
     /// work. One of several clusters waits for its lease anew instead: all of its work is dropped first.
     pub async fn look_after(&self, stop: &Stop, reached: &Gate, alone: bool) -> Result<(), String> {
+        let place = (self.namespace.as_deref().unwrap_or(CONTROLLER.0), CONTROLLER.1);
         loop {
-            let mut lease = Lease::new(&self.cluster, CONTROLLER, self.identity.clone(), self.terms);
+            let mut lease = Lease::new(&self.cluster, place, self.identity.clone(), self.terms);
             self.metrics.leads(&self.name, false);
             tokio::select! {
                 () = lease.acquire(|| reached.open()) => {}
@@ -77,7 +80,7 @@ impl Place {
             metrics: self.metrics.clone(),
             unsure: Arc::default(),
         };
-        let watches = Watches::new(self.cluster.clone(), Arc::clone(&store));
+        let watches = Watches::new(self.cluster.clone(), Arc::clone(&store)).within(self.namespace.clone());
         let census = Census {
             name: self.name.clone(),
             cluster: self.cluster.clone(),

@@ -12,7 +12,7 @@ use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::lease::Terms;
 use dbscale_controller::cluster::Place;
 use dbscale_controller::metrics::Metrics;
-use dbscale_controller::settings::{ClusterFlag, Grow, Settings, Whose, duration};
+use dbscale_controller::settings::{ClusterFlag, Grow, Settings, Whose, duration, namespace};
 use dbscale_core::record;
 use dbscale_core::retention::Policy;
 use dbscale_serve::{Limits, Readiness, Signals, Stop, log, probes};
@@ -34,6 +34,9 @@ struct Cli {
     /// A cluster to look after in place of its own; may be given several times
     #[arg(long = "cluster", value_name = "NAME=KUBECONFIG[#CONTEXT]")]
     clusters: Vec<ClusterFlag>,
+    /// The only namespace to look after, where its Lease is too; all of a cluster's unless given
+    #[arg(long, value_parser = namespace)]
+    namespace: Option<String>,
     /// How many databases of a cluster are worked on at a time
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     batch_size: u16,
@@ -171,6 +174,7 @@ async fn places(cli: &Cli, metrics: &Metrics) -> anyhow::Result<Vec<Place>> {
             identity: format!("{identity}_{}", flag.name),
             name: flag.name,
             cluster,
+            namespace: cli.namespace.clone(),
             settings,
             batch: usize::from(cli.batch_size),
             terms: Terms::of_seconds(cli.lease_seconds),

@@ -99,6 +99,18 @@ pub fn duration(text: &str) -> Result<SignedDuration, String> {
     text.parse::<Period>().map(|period| period.0).map_err(|error| error.to_string())
 }
 
+/// Reads the name of a namespace.
+///
+/// # Errors
+/// That it is none.
+pub fn namespace(text: &str) -> Result<String, String> {
+    let part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let is_name =
+        (1..=63).contains(&text.len()) && text.bytes().all(part) && !text.starts_with('-') && !text.ends_with('-');
+    // What stands for a variable that is not set would be asked for with every request, and never be there.
+    if is_name { Ok(text.to_owned()) } else { Err(format!("'{text}' is no name of a namespace")) }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
@@ -115,6 +127,16 @@ mod tests {
         let read = text.parse::<ClusterFlag>().ok();
         let read = read.as_ref().map(|c| (c.name.as_str(), c.kubeconfig.to_str().unwrap(), c.context.as_deref()));
         assert_eq!(read, wanted);
+    }
+
+    #[rstest]
+    #[case::plain("team-a", true)]
+    #[case::empty("", false)]
+    #[case::variable("$(POD_NAMESPACE)", false)]
+    #[case::path("a/b", false)]
+    #[case::dash("team-", false)]
+    fn namespaces(#[case] text: &str, #[case] good: bool) {
+        assert_eq!(namespace(text).is_ok(), good);
     }
 
     #[rstest]

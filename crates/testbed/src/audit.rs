@@ -7,7 +7,7 @@ use std::{env, fs};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use crate::shipped::NAMESPACE;
+use crate::shipped::{NAMESPACE, TEAM};
 
 /// A folder for the audit logs of all control planes of a run, in place of each one's own.
 pub const FOLDER: &str = "DBSCALE_AUDIT";
@@ -15,7 +15,7 @@ pub const FOLDER: &str = "DBSCALE_AUDIT";
 /// One request to an API server that it has answered; of a watch, that it has begun to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
-    /// Of the shipped accounts the one that asked: `dbscale-controller`.
+    /// Of the shipped accounts the one that asked: `dbscale-controller`, or a team's own: `my-team/dbscale-controller`.
     pub account: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`.
     pub verb: String,
@@ -42,12 +42,12 @@ pub(crate) fn log_of(folder: &Path, address: &str) -> PathBuf {
 
 /// The policy: one line for each request of a shipped account, and nothing of anybody else's.
 pub(crate) fn policy() -> Value {
-    let shipped = format!("system:serviceaccounts:{NAMESPACE}");
+    let shipped = [NAMESPACE, TEAM].map(|namespace| format!("system:serviceaccounts:{namespace}"));
     json!({
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
-        "rules": [{"level": "Metadata", "userGroups": [shipped]}, {"level": "None"}],
+        "rules": [{"level": "Metadata", "userGroups": shipped}, {"level": "None"}],
     })
 }
 
@@ -73,12 +73,30 @@ pub fn read(path: &Path) -> Result<Vec<Asked>> {
     Ok(all)
 }
 
+/// Those for which an account had no right.
+///
+/// The API server refuses for some moments what a binding has just granted: the very request that is let through at another
+/// time is no missing right.
+#[must_use]
+pub fn refused(asked: &[Asked]) -> Vec<&Asked> {
+    let request = |a: &Asked| (a.account.clone(), a.verb.clone(), a.uri.split('?').next().map(str::to_owned));
+    let allowed: HashSet<_> = asked.iter().filter(|a| !a.forbidden).map(request).collect();
+    asked.iter().filter(|a| a.forbidden && !allowed.contains(&request(a))).collect()
+}
+
 fn asked(event: &Value) -> Option<Asked> {
     let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let subresource = text("/objectRef/subresource");
     let resource = text("/objectRef/resource");
+    let user = text("/user/username");
+    let (namespace, name) = user.strip_prefix("system:serviceaccount:")?.split_once(':')?;
+    let account = match namespace {
+        NAMESPACE => name.to_owned(),
+        TEAM => format!("{TEAM}/{name}"),
+        _ => return None,
+    };
     Some(Asked {
-        account: text("/user/username").strip_prefix(&format!("system:serviceaccount:{NAMESPACE}:"))?.to_owned(),
+        account,
         verb: text("/verb"),
         group: text("/objectRef/apiGroup"),
         resource: if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") },
@@ -117,5 +135,19 @@ mod tests {
         assert_eq!((first.account.as_str(), first.group.as_str()), ("dbscale-controller", "dbscale.dev"));
         assert_eq!((first.verb.as_str(), first.resource.as_str(), first.code), ("patch", "scalingrecords/status", 403));
         assert_eq!(read(&folder.path().join("none.log")).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_let_through_at_another_time_is_no_missing_right() {
+        let folder = tempfile::tempdir().unwrap();
+        let teams = format!("system:serviceaccount:{TEAM}:dbscale-controller");
+        let line = |id, decision| event(id, &teams, "ResponseComplete", decision);
+        let log = folder.path().join("one.log");
+        fs::write(&log, line("1", "forbid")).unwrap();
+        let found = read(&log).unwrap();
+        assert_eq!(refused(&found).len(), 1);
+        assert_eq!(found[0].account, "my-team/dbscale-controller");
+        fs::write(&log, [line("1", "forbid"), line("2", "allow")].join("\n")).unwrap();
+        assert!(refused(&read(&log).unwrap()).is_empty());
     }
 }

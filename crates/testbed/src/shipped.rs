@@ -13,6 +13,9 @@ use crate::{ControlPlane, assets};
 /// The namespace of everything that is shipped.
 pub(crate) const NAMESPACE: &str = "dbscale-system";
 
+/// The namespace that `manifests/overlays/namespaced` names: a team's.
+pub const TEAM: &str = "my-team";
+
 /// Applies `manifests/base`, server-side and strict, and waits until its definitions are there.
 ///
 /// # Errors
@@ -31,13 +34,32 @@ pub async fn install(plane: &ControlPlane) -> Result<()> {
 /// # Errors
 /// What kubectl says, or that the file cannot be written.
 pub async fn account(plane: &ControlPlane, name: &str) -> Result<PathBuf> {
-    let token = kubectl(plane, &["create", "token", name, "--namespace", NAMESPACE, "--duration=24h"]).await?;
+    account_of(plane, NAMESPACE, name).await
+}
+
+/// As [`account`], of another namespace.
+///
+/// # Errors
+/// As [`account`].
+pub async fn account_of(plane: &ControlPlane, namespace: &str, name: &str) -> Result<PathBuf> {
+    let token = kubectl(plane, &["create", "token", name, "--namespace", namespace, "--duration=24h"]).await?;
     let mut kubeconfig: Value = serde_json::from_slice(&fs::read(plane.kubeconfig())?)?;
     kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
-    kubeconfig["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
-    let path = plane.folder().join(format!("{name}.kubeconfig"));
+    kubeconfig["contexts"][0]["context"]["namespace"] = json!(namespace);
+    let path = plane.folder().join(format!("{namespace}-{name}.kubeconfig"));
     fs::write(&path, kubeconfig.to_string())?;
     Ok(path)
+}
+
+/// The arguments of a Deployment's program, with its namespace for `$(NAMESPACE)`, as a kubelet puts it.
+///
+/// # Errors
+/// What kubectl says, or that it has none.
+pub async fn arguments(plane: &ControlPlane, namespace: &str, name: &str) -> Result<Vec<String>> {
+    let path = "jsonpath={.spec.template.spec.containers[0].args}";
+    let text = kubectl(plane, &["get", "deployment", name, "--namespace", namespace, "-o", path]).await?;
+    let arguments: Vec<String> = serde_json::from_str(&text).context("the Deployment has no arguments")?;
+    Ok(arguments.into_iter().map(|argument| argument.replace("$(NAMESPACE)", namespace)).collect())
 }
 
 /// What kubectl prints, as an administrator.

@@ -39,7 +39,7 @@ impl Webhook {
         let kubeconfig = shipped::account(plane, NAME).await?;
         let file = File::create(log)?;
         let mut child = Command::new(program)
-            .args(arguments(plane).await?)
+            .args(shipped::arguments(plane, NAMESPACE, NAME).await?)
             .arg(format!("--listen={listen}"))
             .args(["--probes=127.0.0.1:0", "--notice=0"])
             .arg("--kubeconfig")
@@ -69,13 +69,6 @@ async fn redirect(plane: &ControlPlane, url: &str) -> Result<()> {
     let patch = json!([entry(0), entry(1), entry(2)]).to_string();
     kubectl(plane, &["patch", "validatingwebhookconfiguration", CONFIGURATION, "--type=json", "-p", &patch]).await?;
     Ok(())
-}
-
-/// The arguments of the Deployment.
-async fn arguments(plane: &ControlPlane) -> Result<Vec<String>> {
-    let path = "jsonpath={.spec.template.spec.containers[0].args}";
-    let text = kubectl(plane, &["get", "deployment", NAME, "--namespace", NAMESPACE, "-o", path]).await?;
-    serde_json::from_str(&text).context("the Deployment has no arguments")
 }
 
 /// Whether an OpsRequest that is wrong for sure is refused by the webhook.

@@ -107,7 +107,7 @@ fn templates() -> Vec<Template> {
         Template {
             name: "network-policies.yaml",
             condition: ".Values.networkPolicies.enabled",
-            sources: &["base/networkpolicy.yaml"],
+            sources: &["base/network/webhook", "base/network/controller"],
             edits: Vec::new(),
             everywhere: Vec::new(),
         },

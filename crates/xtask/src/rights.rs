@@ -96,13 +96,8 @@ fn granted(documents: &[Value]) -> Result<BTreeSet<Right>> {
 /// What is wrong, one sentence each.
 fn compare(granted: &BTreeSet<Right>, asked: &[Asked]) -> Vec<String> {
     let right = |a: &Asked| Right::new(&a.account, &a.group, &a.resource, &a.verb);
-    // The API server refuses for some moments what a binding has just granted: the very request that is let through at
-    // another time is no missing right.
-    let request = |a: &Asked| (a.account.clone(), a.verb.clone(), a.uri.split('?').next().map(str::to_owned));
-    let allowed: BTreeSet<_> = asked.iter().filter(|a| !a.forbidden).map(request).collect();
-    let refused: BTreeSet<String> = asked
-        .iter()
-        .filter(|a| a.forbidden && !allowed.contains(&request(a)))
+    let refused: BTreeSet<String> = audit::refused(asked)
+        .into_iter()
         .map(|a| format!("refused, and asked for: {} ({})", right(a).words(), a.uri))
         .collect();
     let mut used: BTreeSet<Right> = asked.iter().filter(|a| !a.forbidden).map(right).collect();

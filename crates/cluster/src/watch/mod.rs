@@ -81,6 +81,7 @@ impl Audience for Cache {
 /// Watches all that an [`Audience`] wants to hear of.
 pub struct Watches<A> {
     cluster: Cluster,
+    namespace: Option<String>,
     cache: Arc<A>,
     turns: Arc<Semaphore>,
     /// Told whenever a kind has been read as a whole, or cannot be.
@@ -91,7 +92,13 @@ impl<A: Audience> Watches<A> {
     /// Watches `cluster` for `cache`, once [`Watches::run`] is.
     #[must_use]
     pub fn new(cluster: Cluster, cache: Arc<A>) -> Self {
-        Self { cluster, cache, turns: Arc::new(Semaphore::new(AT_ONCE)), changed: Arc::default() }
+        Self { cluster, namespace: None, cache, turns: Arc::new(Semaphore::new(AT_ONCE)), changed: Arc::default() }
+    }
+
+    /// The same in one namespace alone: nothing is asked of others, and nothing that is in none is watched.
+    #[must_use]
+    pub fn within(self, namespace: Option<String>) -> Self {
+        Self { namespace, ..self }
     }
 
     /// Watches, for ever. `discovered` is called when the kinds have been found out for the first time.
@@ -142,7 +149,8 @@ impl<A: Audience> Watches<A> {
             ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
         };
         let mut installed = Vec::new();
-        for topic in A::OTHERS {
+        let within = self.namespace.is_some();
+        for topic in A::OTHERS.iter().filter(|topic| !(within && is_cluster_wide(**topic))) {
             let (group, version, kind, plural) = match topic {
                 Topic::Classes => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
                 Topic::Namespaces => ("", "v1", "Namespace", "namespaces"),
@@ -198,23 +206,31 @@ impl<A: Audience> Watches<A> {
 
     /// Watches one kind, for ever.
     fn watch(&self, topic: Topic, resource: ApiResource) -> impl Future<Output = ()> + Send + 'static {
-        let client = self.cluster.client.clone();
+        let place = (self.cluster.client.clone(), self.namespace.clone());
         let (cache, changed) = (Arc::clone(&self.cache), Arc::clone(&self.changed));
         let told = Told { topic, cache, changed, turns: Arc::clone(&self.turns) };
         async move {
             match topic {
-                Topic::Engine(_, Role::Database) => follow::<A, Databases>(client, &resource, told).await,
-                Topic::Engine(_, Role::Operation) => follow::<A, Operations>(client, &resource, told).await,
-                Topic::Classes => follow::<A, Classes>(client, &resource, told).await,
-                Topic::Namespaces => follow::<A, Namespaces>(client, &resource, told).await,
-                Topic::Policies => follow::<A, Policies>(client, &resource, told).await,
-                Topic::Records => follow::<A, Records>(client, &resource, told).await,
-                Topic::Claims => follow::<A, Claims>(client, &resource, told).await,
-                Topic::Workloads(_) => follow::<A, Workloads>(client, &resource, told).await,
+                Topic::Engine(_, Role::Database) => follow::<A, Databases>(place, &resource, told).await,
+                Topic::Engine(_, Role::Operation) => follow::<A, Operations>(place, &resource, told).await,
+                Topic::Classes => follow::<A, Classes>(place, &resource, told).await,
+                Topic::Namespaces => follow::<A, Namespaces>(place, &resource, told).await,
+                Topic::Policies => follow::<A, Policies>(place, &resource, told).await,
+                Topic::Records => follow::<A, Records>(place, &resource, told).await,
+                Topic::Claims => follow::<A, Claims>(place, &resource, told).await,
+                Topic::Workloads(_) => follow::<A, Workloads>(place, &resource, told).await,
             }
         }
     }
 }
+
+/// Whether its objects are in no namespace.
+fn is_cluster_wide(topic: Topic) -> bool {
+    matches!(topic, Topic::Classes | Topic::Namespaces | Topic::Policies)
+}
+
+/// A cluster, and the namespace that is watched; `None` = all.
+type Place = (kube::Client, Option<String>);
 
 /// What one watch is about, and who is told.
 struct Told<A> {
@@ -224,11 +240,14 @@ struct Told<A> {
     turns: Arc<Semaphore>,
 }
 
-async fn follow<A: Audience, S: Shape>(client: kube::Client, resource: &ApiResource, told: Told<A>) {
+async fn follow<A: Audience, S: Shape>(place: Place, resource: &ApiResource, told: Told<A>) {
     let Told { topic, cache, changed, turns } = told;
     // Held until all of the kind has been read, or cannot be.
     let mut turn = tokio::time::timeout(TURN_WITHIN, turns.acquire_owned()).await.ok();
-    let api: Api<Trimmed<A, S>> = Api::all_with(client, resource);
+    let api: Api<Trimmed<A, S>> = match place {
+        (client, Some(namespace)) => Api::namespaced_with(client, &namespace, resource),
+        (client, None) => Api::all_with(client, resource),
+    };
     let config = watcher::Config::default().page_size(PAGE);
     let config = match topic {
         Topic::Claims | Topic::Workloads(_) => config.labels(KUBEDBS),

@@ -64,9 +64,13 @@ impl Server {
 
 /// A watched cluster with storage classes and namespaces, and nothing of KubeDB's.
 fn watched(server: &Server) -> (Arc<Cache>, Arc<Notify>) {
+    watched_within(server, None)
+}
+
+fn watched_within(server: &Server, namespace: Option<&str>) -> (Arc<Cache>, Arc<Notify>) {
     let cache: Arc<Cache> = Arc::default();
     let cluster = Cluster::new(server.client(), "https://test".to_owned(), Duration::from_secs(1));
-    let watches = Watches::new(cluster, Arc::clone(&cache));
+    let watches = Watches::new(cluster, Arc::clone(&cache)).within(namespace.map(str::to_owned));
     let changed = Arc::clone(&watches.changed);
     tokio::spawn(watches.run(|| {}));
     (cache, changed)
@@ -121,6 +125,17 @@ async fn kinds_that_come_later_are_picked_up_and_trimmed_and_those_that_go_are_f
     })
     .await
     .expect("it is forgotten in time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_namespace_nothing_is_asked_of_others() {
+    let server = Server::default(); // nothing that is in no namespace, and no list of all
+    let database = json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "db", "namespace": "demo"}});
+    server.list("/apis/kubedb.com/v1alpha2/namespaces/demo/mongodbs", &[database]);
+    server.serve("/apis/kubedb.com/v1alpha2", json!({"resources": [{"name": "mongodbs"}]}));
+    let (cache, changed) = watched_within(&server, Some("demo"));
+    until(&changed, || matches!(cache.database(mongodb(), "demo", "db"), Known::Here(_))).await;
+    assert!(cache.classes().is_none());
 }
 
 #[tokio::test(start_paused = true)]

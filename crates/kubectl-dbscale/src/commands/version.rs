@@ -3,7 +3,7 @@
 use clap::Args;
 use dbscale_cluster::entries::{self, CONFIGURATION};
 use dbscale_cluster::installed::{VERSION, version_of};
-use dbscale_cluster::lease::{self, CONTROLLER};
+use dbscale_cluster::lease;
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -56,7 +56,8 @@ pub async fn run(args: &VersionArgs, global: &Global) -> Result<u8, Failure> {
         let cluster = change::cluster(global).await?;
         // Whether the server answers at all: without that, nothing of the rest is known.
         cluster.call(&Call::get("/version")).await.map_err(|failure| crate::run::failure::of_any_api(&failure))?;
-        Ok(futures::join!(webhook(&cluster), controller(&cluster), kubedb(&cluster)))
+        let namespace = global.namespace_in(&cluster).unwrap_or(&cluster.default_namespace);
+        Ok(futures::join!(webhook(&cluster), controller(&cluster, namespace), kubedb(&cluster)))
     };
     let (webhook, controller, kubedb) = match asked.await {
         Ok(told) => told,
@@ -121,8 +122,8 @@ async fn webhook(cluster: &Cluster) -> Told {
 }
 
 /// The controller tells its version on its Lease.
-async fn controller(cluster: &Cluster) -> Told {
-    match cluster.lease(CONTROLLER.0, CONTROLLER.1).await {
+async fn controller(cluster: &Cluster, namespace: &str) -> Told {
+    match lease::of_controller(cluster, namespace).await {
         Ok(lease) => {
             let remark = if lease::is_live(&lease, Timestamp::now()) { "" } else { "not running now" };
             match version_of(&lease) {

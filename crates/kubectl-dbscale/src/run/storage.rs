@@ -1,6 +1,6 @@
 //! Grows storage without KubeDB: a guarded patch of the database object, then of its claims.
 
-use dbscale_cluster::lease::CONTROLLER as LEASE;
+use dbscale_cluster::lease;
 use dbscale_cluster::read::databases_path;
 use dbscale_cluster::{Call, Cluster, Kind};
 use dbscale_core::amount::Written;
@@ -49,7 +49,7 @@ pub(super) async fn patch(
         outcome.operations.push(operation);
         return Ok(());
     }
-    let live = !step.reverts && controller_is_live(cluster, outcome).await;
+    let live = !step.reverts && controller_is_live(cluster, &subject.namespace, outcome).await;
     if !step.reverts && !live {
         rights(cluster, subject, step).await?;
     }
@@ -200,20 +200,22 @@ async fn changed(cluster: &Cluster, subject: &Subject, step: &PatchStep, path: &
     }
 }
 
-/// Whether the controller renewed its Lease within the Lease's duration. One that may not be read is told, and counts as none.
-async fn controller_is_live(cluster: &Cluster, outcome: &mut Outcome) -> bool {
-    let lease = match cluster.lease(LEASE.0, LEASE.1).await {
+/// Whether a controller of the cluster or the namespace renewed its Lease within the Lease's duration. One that may not be
+/// read is told, and counts as none.
+async fn controller_is_live(cluster: &Cluster, namespace: &str, outcome: &mut Outcome) -> bool {
+    let lease = match lease::of_controller(cluster, namespace).await {
         Ok(lease) => lease,
         Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => return false,
         Err(failure) => {
             outcome.warnings.push(format!(
                 "lease {}/{} could not be read, so no controller is taken to be live: {failure}",
-                LEASE.0, LEASE.1
+                lease::CONTROLLER.0,
+                lease::CONTROLLER.1
             ));
             return false;
         }
     };
-    dbscale_cluster::lease::is_live(&lease, jiff::Timestamp::now())
+    lease::is_live(&lease, jiff::Timestamp::now())
 }
 
 /// Whether a claim has grown to a size.

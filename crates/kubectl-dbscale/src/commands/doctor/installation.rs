@@ -1,6 +1,6 @@
 //! KubeDB, its definitions, and what is installed of dbscale.
 
-use dbscale_cluster::lease::{self, CONTROLLER};
+use dbscale_cluster::lease;
 use dbscale_cluster::{ApiFailure, Call, Cluster, Kind};
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, Misfit, OPS_GROUP, misfits};
 use futures::stream::{self, StreamExt as _};
@@ -32,7 +32,7 @@ pub(super) async fn checks(
         definitions(cluster, engines),
         webhook::check(cluster, engines, survey, namespace),
         policies(cluster),
-        controller(cluster),
+        controller(cluster, namespace.unwrap_or(&cluster.default_namespace)),
     );
     let mut checks = vec![operator];
     checks.extend(definitions);
@@ -109,17 +109,18 @@ async fn policies(cluster: &Cluster) -> Check {
     }
 }
 
-async fn controller(cluster: &Cluster) -> Check {
+async fn controller(cluster: &Cluster, namespace: &str) -> Check {
     let area = "Controller";
     let away = "nobody keeps records, takes old OpsRequests away or grows late volumes";
-    match cluster.lease(CONTROLLER.0, CONTROLLER.1).await {
+    match lease::of_controller(cluster, namespace).await {
         Ok(lease) if lease::is_live(&lease, Timestamp::now()) => {
             let holder = lease.pointer("/spec/holderIdentity").and_then(Value::as_str).unwrap_or_default();
             Check::new(area, Verdict::Ok, format!("{} is at work", holder.split('_').next().unwrap_or_default()))
         }
         Ok(lease) => {
             let renewed = lease.pointer("/spec/renewTime").and_then(Value::as_str).unwrap_or("a time that is not told");
-            let next = format!("see why: kubectl get pods -n {}", CONTROLLER.0);
+            let namespace = lease.pointer("/metadata/namespace").and_then(Value::as_str).unwrap_or(lease::CONTROLLER.0);
+            let next = format!("see why: kubectl get pods -n {namespace}");
             Check::new(area, Verdict::Broken, format!("it fell silent at {renewed}: {away}")).next(next)
         }
         Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => {

@@ -3,6 +3,7 @@
 mod clusters;
 mod ends;
 mod kills;
+mod namespaced;
 mod network;
 
 use std::net::SocketAddr;
@@ -43,10 +44,17 @@ impl Plane {
     }
 
     async fn start_with(simulator: bool) -> Self {
+        let mut plane = Self::without_dbscale(simulator).await;
+        shipped::install(&plane.playground.plane).await.unwrap();
+        plane.kubeconfig = shipped::account(&plane.playground.plane, "dbscale-controller").await.unwrap();
+        plane
+    }
+
+    /// One on which nothing of dbscale is installed; its kubeconfig is an administrator's.
+    async fn without_dbscale(simulator: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let playground = Playground::start(&folder.path().join("plane"), simulator).await.unwrap();
-        shipped::install(&playground.plane).await.unwrap();
-        let kubeconfig = shipped::account(&playground.plane, "dbscale-controller").await.unwrap();
+        let kubeconfig = playground.plane.kubeconfig();
         Self { folder, playground, kubeconfig }
     }
 
@@ -70,13 +78,7 @@ impl Plane {
     }
 
     async fn kubectl(&self, arguments: &[&str]) -> String {
-        let output = Command::new(self.playground.plane.assets().join("kubectl"))
-            .args(arguments)
-            .env("KUBECONFIG", self.playground.plane.kubeconfig())
-            .stdin(Stdio::null())
-            .output()
-            .await
-            .unwrap();
+        let output = self.command("kubectl", arguments).output().await.unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
@@ -128,6 +130,33 @@ impl Plane {
             assert!(began.elapsed() < patience(), "{pointer} of {object} is not {wanted}: {}", now["status"]);
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
+    }
+
+    /// Waits until kubectl prints what is wanted.
+    async fn until_says(&self, arguments: &[&str], wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let output = self.command("kubectl", arguments).output().await.unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            if said == wanted {
+                return;
+            }
+            assert!(began.elapsed() < patience(), "{arguments:?} says '{said}', not '{wanted}'");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    /// What the plugin prints, whatever it thinks of it.
+    async fn dbscale(&self, arguments: &[&str]) -> String {
+        let output = self.command("kubectl-dbscale", arguments).output().await.unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A program, as an administrator, that is not started yet.
+    fn command(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(playground().join("bin").join(program));
+        command.args(arguments).env("KUBECONFIG", self.playground.plane.kubeconfig()).stdin(Stdio::null());
+        command
     }
 
     /// An object as it is.
