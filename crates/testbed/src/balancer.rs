@@ -1,8 +1,8 @@
 //! One address for several servers, as a Service is to its pods.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use tokio::io::copy_bidirectional;
@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 pub struct Balancer {
     /// Where it listens.
     pub address: SocketAddr,
+    servers: Arc<Mutex<Vec<SocketAddr>>>,
     task: JoinHandle<()>,
 }
 
@@ -25,13 +26,20 @@ impl Balancer {
     pub async fn start(servers: Vec<SocketAddr>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
         let address = listener.local_addr()?;
-        let (servers, next) = (Arc::new(servers), Arc::new(AtomicUsize::new(0)));
+        let (servers, next) = (Arc::new(Mutex::new(servers)), AtomicUsize::new(0));
+        let present = Arc::clone(&servers);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, Arc::clone(&servers), next.fetch_add(1, Ordering::Relaxed)));
+                let servers = present.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                tokio::spawn(pass(client, servers, next.fetch_add(1, Ordering::Relaxed)));
             }
         });
-        Ok(Self { address, task })
+        Ok(Self { address, servers, task })
+    }
+
+    /// Passes new connections to these servers from now on, as when others have become ready.
+    pub fn route(&self, servers: Vec<SocketAddr>) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
     }
 }
 
@@ -42,7 +50,7 @@ impl Drop for Balancer {
 }
 
 /// Passes a connection on, until either side ends it; without a server it ends at once.
-async fn pass(mut client: TcpStream, servers: Arc<Vec<SocketAddr>>, first: usize) {
+async fn pass(mut client: TcpStream, servers: Vec<SocketAddr>, first: usize) {
     for n in 0..servers.len() {
         if let Ok(mut server) = TcpStream::connect(servers[(first + n) % servers.len()]).await {
             // How it ended is for the two sides to tell.
@@ -79,7 +87,9 @@ mod tests {
     #[tokio::test]
     async fn connections_take_turns_and_pass_by_a_server_that_is_gone() {
         let ((one, first), (two, _second)) = (named("one").await, named("two").await);
-        let balancer = Balancer::start(vec![one, two]).await.unwrap();
+        let balancer = Balancer::start(vec![one]).await.unwrap();
+        assert_eq!(said(balancer.address).await, "one");
+        balancer.route(vec![two, one]);
         let turns = [said(balancer.address).await, said(balancer.address).await, said(balancer.address).await];
         assert_eq!(turns, ["one", "two", "one"]);
         first.abort();

@@ -5,6 +5,7 @@ mod ends;
 mod kills;
 mod namespaced;
 mod network;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
