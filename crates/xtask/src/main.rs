@@ -67,7 +67,7 @@ enum Task {
     Test,
     /// Check that the plugin compiles for Windows and macOS, as far as the toolchain allows
     Targets,
-    /// Build what a release holds: archives, sums, krew's manifest, the programs of the images
+    /// Build what a release holds: archives, sums, what each program is made of, krew's manifest, the programs of the images
     Dist(dist::Options),
     /// Measure: `plugin` and `status` compare kubectl dbscale with kubectl, side by side; `lint` judges 10,000 documents; `webhook` compares
     /// the webhook with a server that does nothing, and with controller-runtime; `controller` follows operations among many

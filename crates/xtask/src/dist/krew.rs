@@ -177,6 +177,40 @@ mod tests {
         assert_eq!(wrong("/spec/platforms", json!([])), "there are no platforms");
     }
 
+    /// `KREW` names the program; without it the other tests here stand for it.
+    #[test]
+    fn the_real_krew_installs_what_is_made() {
+        let Ok(krew) = std::env::var("KREW") else {
+            println!("SKIPPED: there is no krew; name one with KREW");
+            return;
+        };
+        let arch = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+        let linux = PLATFORMS.into_iter().find(|p| p.os == "linux" && p.arch == arch).unwrap();
+        let program = Entry { name: "kubectl-dbscale", content: b"#!/bin/sh\necho installed\n", program: true };
+        let bytes = tar_gz(&[program, Entry { name: "LICENSE", content: b"x", program: false }], 0).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        std::fs::write(file("plugin.tar.gz"), &bytes).unwrap();
+        let install = |sum: String| {
+            let manifest = manifest(VERSION, "https://dbscale.dev/releases", &[(linux, sum)]);
+            std::fs::write(file("dbscale.yaml"), serde_saphyr::to_string(&manifest).unwrap()).unwrap();
+            let mut command = std::process::Command::new(&krew);
+            command
+                .arg("install")
+                .arg("--manifest")
+                .arg(file("dbscale.yaml"))
+                .arg("--archive")
+                .arg(file("plugin.tar.gz"));
+            command.env("KREW_ROOT", file("krew")).env("KREW_NO_UPGRADE_CHECK", "1").output().unwrap()
+        };
+        let refused = install("0".repeat(64));
+        assert!(!refused.status.success(), "a wrong sum is found");
+        let installed = install(sha256(&bytes));
+        assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
+        let said = std::process::Command::new(file("krew/bin/kubectl-dbscale")).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout), "installed\n");
+    }
+
     #[test]
     fn what_krew_would_refuse_of_an_archive() {
         let linux = PLATFORMS[0];

@@ -5,6 +5,7 @@
 //! `--manifest-only` then writes krew's manifest for all archives that lie in dist/.
 
 mod archive;
+mod bill;
 mod krew;
 
 use std::fs;
@@ -47,7 +48,6 @@ pub fn run(options: &Options) -> Result<()> {
         for platform in targets {
             build(platform, &dist)?;
         }
-        bill_of_materials(&dist)?;
     }
     let mut sums = Vec::new();
     for platform in PLATFORMS {
@@ -67,7 +67,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     fs::write(dist.join("dbscale.yaml"), serde_saphyr::to_string(&manifest)?)?;
     let lines = sums.iter().map(|(platform, sum)| format!("{sum}  {}\n", platform.archive(VERSION)));
-    fs::write(dist.join("checksums.txt"), lines.collect::<String>())?;
+    fs::write(dist.join("checksums.txt"), lines.chain(bills(&dist)?).collect::<String>())?;
     eprintln!("    written: {}", dist.join("dbscale.yaml").display());
     Ok(())
 }
@@ -118,14 +118,39 @@ fn build(platform: Platform, dist: &Path) -> Result<()> {
     let name = platform.archive(VERSION);
     eprintln!("    {name}: {} KiB, {}", bytes.len() / 1024, sha256(&bytes));
     fs::write(dist.join(name), bytes)?;
+    describe(platform, "kubectl-dbscale", dist)?;
     if platform.os == "linux" {
         let folder = dist.join(format!("linux_{}", platform.arch));
         fs::create_dir_all(&folder)?;
         for package in ["dbscale-webhook", "dbscale-controller"] {
             fs::copy(compile(platform, package, "server")?, folder.join(package))?;
+            describe(platform, package, dist)?;
         }
     }
     Ok(())
+}
+
+/// What the bills of materials end in.
+const BILL: &str = ".cdx.json";
+
+/// Writes what a program is made of.
+fn describe(platform: Platform, package: &str, dist: &Path) -> Result<()> {
+    let name = format!("{package}_v{VERSION}_{}_{}{BILL}", platform.os, platform.arch);
+    let bill = bill::of(package, platform.target, time_of_commit()?)?;
+    fs::write(dist.join(&name), bill).with_context(|| format!("could not write {name}"))
+}
+
+/// The sums of the bills of materials that lie in dist/, a line each.
+fn bills(dist: &Path) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for entry in fs::read_dir(dist)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.contains(&format!("_v{VERSION}_")) && name.ends_with(BILL) {
+            lines.push(format!("{}  {name}\n", sha256(&fs::read(dist.join(&name))?)));
+        }
+    }
+    lines.sort_by(|a, b| a[64..].cmp(&b[64..]));
+    Ok(lines)
 }
 
 /// Builds a program; answers where it is. The same sources make the same bytes wherever they lie: no path gets in.
@@ -169,34 +194,4 @@ fn time_of_commit() -> Result<u64> {
         bail!("git does not tell when the last commit was made: set SOURCE_DATE_EPOCH to Unix seconds");
     };
     Ok(time)
-}
-
-/// What each program is made of, as CycloneDX has it.
-fn bill_of_materials(dist: &Path) -> Result<()> {
-    if zig::output("cargo", &["cyclonedx", "--version"]).is_none() {
-        eprintln!("    no bill of materials (cargo install --locked cargo-cyclonedx)");
-        return Ok(());
-    }
-    let workspace = assets::workspace();
-    let status = Command::new(env!("CARGO"))
-        .current_dir(&workspace)
-        .args(["cyclonedx", "--format", "json", "--all", "--override-filename", "bom"])
-        .env("SOURCE_DATE_EPOCH", time_of_commit()?.to_string())
-        .status()?;
-    ensure!(status.success(), "cargo cyclonedx failed");
-    // It writes one beside every manifest of the workspace.
-    for folder in fs::read_dir(workspace.join("crates"))?.chain(fs::read_dir(workspace.join("tests"))?) {
-        let (folder, name) = folder.map(|f| (f.path(), f.file_name().to_string_lossy().into_owned()))?;
-        let made = folder.join("bom.json");
-        if !made.is_file() {
-            continue;
-        }
-        if ["kubectl-dbscale", "webhook", "controller"].contains(&name.as_str()) {
-            let name = name.trim_start_matches("kubectl-");
-            let name = if name == "dbscale" { "kubectl-dbscale".to_owned() } else { format!("dbscale-{name}") };
-            fs::copy(&made, dist.join(format!("{name}_v{VERSION}.cdx.json")))?;
-        }
-        fs::remove_file(made)?;
-    }
-    Ok(())
 }
