@@ -70,7 +70,8 @@ async fn databases_in(cluster: &Cluster, world: &World, topologies: usize) -> Ve
         for (n, topology) in engine.topologies.iter().enumerate().take(topologies) {
             for tier in TIERS.iter().take(if n == 0 { 2 } else { 1 }) {
                 let mut object = databases::of_topology(engine, topology, &engine.versions[0], &world.namespace);
-                object["metadata"] = json!({"name": format!("db-{n}-{tier}"), "labels": {"tier": tier}});
+                object["metadata"] = json!({"name": format!("db-{n}-{tier}"), "labels": {"tier": tier},
+                    "annotations": {"testbed.dbscale.dev/no-pods": "true"}}); // they are only judged
                 let path = databases_path(engine, &engine.versions[0], Some(&world.namespace));
                 there.push((engine, create(cluster, &path, object).await));
             }
