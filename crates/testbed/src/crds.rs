@@ -46,8 +46,11 @@ pub async fn install(client: &Client) -> Result<Origin> {
             let request = http::Request::post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
                 .header("content-type", kind)
                 .body(body)?;
-            client.request_text(request).await.with_context(|| format!("could not install {name}"))?;
-            anyhow::Ok(())
+            match client.request_text(request).await {
+                // The answer to an earlier try of the connection got lost, so this one finds what that one has made.
+                Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => anyhow::Ok(()),
+                done => done.map(drop).with_context(|| format!("could not install {name}")),
+            }
         })
         .buffer_unordered(8)
         .try_collect::<Vec<_>>()

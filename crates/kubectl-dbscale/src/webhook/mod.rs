@@ -88,7 +88,7 @@ async fn configuration(cluster: &Cluster) -> Result<Value, Failure> {
         if error.kind == Kind::NotFound {
             told.message =
                 format!("there is no ValidatingWebhookConfiguration {CONFIGURATION}: the webhook is not installed");
-            "install it: kubectl apply --server-side -k manifests/base".clone_into(&mut told.remedy);
+            "install it: kubectl apply --server-side -k manifests/overlays/default".clone_into(&mut told.remedy);
         }
         told
     })
@@ -166,7 +166,8 @@ fn unusable(problem: &dyn std::fmt::Display) -> Failure {
     Failure {
         exit_code: EXIT_ERROR,
         message: format!("{RESOURCE}: {problem}"),
-        remedy: "apply what is shipped: kubectl apply --server-side --force-conflicts -k manifests/base".to_owned(),
+        remedy: "apply what is shipped: kubectl apply --server-side --force-conflicts -k manifests/overlays/default"
+            .to_owned(),
         ..Failure::default()
     }
 }

@@ -18,7 +18,7 @@ const PARALLEL: usize = 4;
 const TOLD: usize = 5;
 
 /// How dbscale is installed.
-pub(super) const INSTALL: &str = "kubectl apply --server-side -k manifests/base";
+pub(super) const INSTALL: &str = "kubectl apply --server-side -k manifests/overlays/default";
 
 /// All checks, in the order in which they are told.
 pub(super) async fn checks(
