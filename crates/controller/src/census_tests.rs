@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::queue::Due;
+use crate::testing;
 
 const DATABASES: Topic = Topic::Engine("mongodb", Role::Database);
 
@@ -30,11 +31,7 @@ impl Tested {
     }
 
     fn list(&self, topic: Topic, objects: &[Value]) {
-        self.tell(topic, &Event::Begin);
-        for object in objects {
-            self.tell(topic, &Event::Apply(object));
-        }
-        self.tell(topic, &Event::Complete);
+        testing::list(&self.store, topic, objects);
     }
 
     /// Looks at what has changed; answers how many databases that were, and how they stand: `covers/outside: names`.

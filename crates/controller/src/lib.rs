@@ -13,3 +13,5 @@ pub mod reconcile;
 pub mod report;
 pub mod settings;
 pub mod store;
+#[cfg(test)]
+mod testing;

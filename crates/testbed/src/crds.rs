@@ -47,7 +47,7 @@ pub async fn install(client: &Client) -> Result<Origin> {
                 .header("content-type", kind)
                 .body(body)?;
             match client.request_text(request).await {
-                // The answer to an earlier try of the connection got lost, so this one finds what that one has made.
+                // A create that is sent once more finds what the one before it has made.
                 Err(kube::Error::Api(status)) if status.reason == "AlreadyExists" => anyhow::Ok(()),
                 done => done.map(drop).with_context(|| format!("could not install {name}")),
             }

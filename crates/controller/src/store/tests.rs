@@ -4,6 +4,7 @@ use rstest::rstest;
 use serde_json::json;
 
 use super::*;
+use crate::testing;
 
 const DATABASES: Topic = Topic::Engine("mongodb", Role::Database);
 const OPERATIONS: Topic = Topic::Engine("mongodb", Role::Operation);
@@ -31,11 +32,7 @@ impl Tested {
     }
 
     fn list(&self, topic: Topic, objects: &[Value]) {
-        self.tell(topic, &Event::Begin);
-        for object in objects {
-            self.tell(topic, &Event::Apply(object));
-        }
-        self.tell(topic, &Event::Complete);
+        testing::list(&self.store, topic, objects);
     }
 
     fn due(&self) -> Vec<String> {

@@ -107,8 +107,8 @@ async fn until_ready(webhook: Webhook) -> Webhook {
 #[derive(Debug, Default)]
 struct Tally {
     refused: usize,
-    /// Refused since nobody answered the API server: it had begun to write on a connection that the old webhook closed in the
-    /// same moment, because nothing had come over it.
+    /// Refused since nobody answered the API server, by failurePolicy Fail: it has been seen to meet a connection that ends while
+    /// webhooks change.
     unanswered: usize,
     otherwise: Vec<String>,
 }
