@@ -218,7 +218,9 @@ impl Worker {
             };
             let pods = look::pods(&self.cluster, present.database, view).await?;
             let settled = now().duration_since(past.ended_at) >= self.settings.record.grace;
-            let next = rollback::next(present.database, failed, &present.requests, planned, pods.as_deref(), settled);
+            let noted_before = recorded.noted_before(&past.uid);
+            let around = rollback::Around { requests: &present.requests, noted_before: &noted_before };
+            let next = rollback::next(present.database, failed, around, planned, pods.as_deref(), settled);
             let after = match next {
                 rollback::Next::Wait => continue,
                 rollback::Next::Decline(message) => declined(message),

@@ -236,7 +236,8 @@ mod controller {
         };
         let engine = Catalog::builtin().find("mongodb").unwrap();
         let failing = Request::of(engine, &get("mongodbopsrequest/grow")).unwrap();
-        let name = rollback::decide(&Database::of(engine, &get("mongodb/db")), &failing, &[&failing]).name;
+        let alone = rollback::Around { requests: &[&failing], noted_before: &[] };
+        let name = rollback::decide(&Database::of(engine, &get("mongodb/db")), &failing, alone).name;
         let mut taken = request(&name, 4);
         taken["spec"]["databaseRef"]["name"] = json!("other");
         world.until("mongodb/other", PHASE, "Ready");

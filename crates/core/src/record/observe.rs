@@ -137,7 +137,7 @@ pub fn observe(present: &Present<'_>, previous: &Status, settings: &Settings, no
     let effects = Effects { present, requests: &requests, previous, settings, now };
     effects.note(&mut history, &mut told);
     note_ways_back(&requests, &mut history);
-    roll_back(present, &requests, &news, &mut history, &mut told);
+    roll_back(present, (&requests, previous), &news, &mut history, &mut told);
     let storage = grow(present, previous, &mut history, now);
 
     // Times have whole seconds: of two that ended within one, the later made is the newer, then the one noted later. The
@@ -292,7 +292,7 @@ fn note_ways_back(requests: &[&Request], history: &mut [Past]) {
 /// what a policy asks for is none for those that failed before.
 fn roll_back(
     present: &Present<'_>,
-    requests: &[&Request],
+    (requests, previous): (&[&Request], &Status),
     news: &BTreeSet<String>,
     history: &mut [Past],
     told: &mut Vec<Told>,
@@ -301,13 +301,15 @@ fn roll_back(
         let next = match &past.rollback {
             None => {
                 let Some(failed) = requests.iter().find(|r| *r.uid == past.uid) else { continue };
+                let noted_before = previous.noted_before(&past.uid);
+                let around = rollback::Around { requests, noted_before: &noted_before };
                 match &present.way_back {
                     Some((WayBack::Never, policy)) if failed.asks_rollback == Some(true) => rollback::forbidden(policy),
                     Some((WayBack::Never, _)) => continue,
                     Some((WayBack::OnFailure, _)) if news.contains(&past.uid) && rollback::may_go_back(failed) => {
-                        rollback::decide(present.database, failed, requests)
+                        rollback::decide(present.database, failed, around)
                     }
-                    _ if failed.asks_rollback == Some(true) => rollback::decide(present.database, failed, requests),
+                    _ if failed.asks_rollback == Some(true) => rollback::decide(present.database, failed, around),
                     _ => continue,
                 }
             }
@@ -337,7 +339,8 @@ fn roll_back(
 
 impl Request {
     /// When it ended, as far as its conditions tell.
-    fn ended_at(&self) -> Option<Timestamp> {
+    #[must_use]
+    pub fn ended_at(&self) -> Option<Timestamp> {
         self.changed.filter(|at| *at >= self.created)
     }
 }
@@ -350,6 +353,13 @@ impl Status {
         let oldest = self.history.last().filter(|_| self.history_dropped > 0);
         let watched = self.operations.iter().any(|o| *o.uid == *request.uid);
         known || !watched && oldest.is_some_and(|o| request.ended_at().unwrap_or(request.created) <= o.ended_at)
+    }
+
+    /// The uids of what the history noted as ended before it noted so of one: all of it, where it does not hold that one.
+    #[must_use]
+    pub fn noted_before(&self, uid: &str) -> Vec<&str> {
+        let from = self.history.iter().position(|p| p.uid == uid).map_or(0, |at| at + 1);
+        self.history[from..].iter().map(|p| p.uid.as_str()).collect()
     }
 }
 

@@ -160,7 +160,7 @@ fn what_fails_goes_back_where_a_policy_says_so_and_never_where_one_forbids_it() 
     fail("of-itself", "never");
     assert_eq!(world.value(RECORD, &of("of-itself", "rollback.state")), "", "it asks not to");
     fail("first", "");
-    world.until(RECORD, &of("first", "rollback.state"), "Requested");
+    world.until(RECORD, &of("first", "rollback['state', 'message']"), "Requested");
     let name = world.value(RECORD, &of("first", "rollback.name"));
     world.until(RECORD, &of(&name, "outcome"), "Successful");
     let never = made("never", "Never");

@@ -269,6 +269,24 @@ fn a_rollback_is_the_newer_also_within_one_second() {
     assert_eq!(seen.looks, [format!("u-{back}")], "its effects are looked at");
 }
 
+/// Two failed operations of one second, the second made when the first had been seen to end: it goes back.
+#[test]
+fn what_had_ended_within_the_second_came_before() {
+    let mut story = Story::new();
+    let fails = |name: &str, rollback: &str| {
+        let mut object = request(name, 1, "HorizontalScaling", "Failed");
+        object["metadata"]["annotations"] = json!({"dbscale.dev/rollback": rollback,
+            "dbscale.dev/before": r#"{"component": "replicaSet", "replicas": 3}"#});
+        object["status"]["conditions"] = json!([{"lastTransitionTime": at(1).to_string()}]);
+        object
+    };
+    let (first, second) = (fails("z-first", "never"), fails("a-second", "on-failure"));
+    story.see(1, from_ref(&first));
+    story.see(1, &[first, second]);
+    let back = story.status.history.iter().find(|p| p.name == "a-second").unwrap().rollback.clone().unwrap();
+    assert_eq!((back.state, back.message.as_str()), (RollbackState::Planned, ""));
+}
+
 #[test]
 fn what_is_usual_is_the_middle_of_what_went_well() {
     let past = |ops_type: &str, outcome: &str, seconds| Past {

@@ -3,6 +3,8 @@
 //! It compares with the pods, not with the object: the object gets the new values only when a run succeeds, so after a
 //! failed one it still has the old ones, whatever the pods have.
 
+use std::cmp::Ordering;
+
 use serde_json::{Value, json};
 
 use crate::amount::ResourceSet;
@@ -31,10 +33,34 @@ pub enum Next {
     Decline(String),
 }
 
-/// Whether there will be a way back from a request that failed. `all` are the requests of its database.
+/// The requests of a failed one's database.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// All of them, the failed one too.
+    pub requests: &'a [&'a Request],
+    /// The uids of those whose end was noted before the failed one's ([`crate::record::Status::noted_before`]).
+    pub noted_before: &'a [&'a str],
+}
+
+impl Around<'_> {
+    /// One that came after the failed one. Creation times have whole seconds: of those made in one second with it, only what
+    /// had ended by then, and was noted so before, came before it.
+    fn newer(&self, failed: &Request) -> Option<&Request> {
+        let came_before = |r: &Request| {
+            self.noted_before.contains(&&*r.uid) && r.ended_at().is_some_and(|ended| ended <= failed.created)
+        };
+        let newer = |r: &&&Request| match r.created.cmp(&failed.created) {
+            Ordering::Less => false,
+            Ordering::Equal => r.uid != failed.uid && !came_before(r),
+            Ordering::Greater => true,
+        };
+        self.requests.iter().find(newer).copied()
+    }
+}
+
+/// Whether there will be a way back from a request that failed.
 #[must_use]
-pub fn decide(database: &Database, failed: &Request, all: &[&Request]) -> Rollback {
-    let newer = || all.iter().find(|r| r.created >= failed.created && r.uid != failed.uid);
+pub fn decide(database: &Database, failed: &Request, around: Around<'_>) -> Rollback {
     let refusal = if let Some(of) = &failed.rollback_of {
         Some(format!("it was itself the way back from {of}"))
     } else if *failed.ops_type == *VOLUME.ops_type {
@@ -44,7 +70,7 @@ pub fn decide(database: &Database, failed: &Request, all: &[&Request]) -> Rollba
     } else if failed.before.is_none() {
         Some("the values from before were not noted".to_owned())
     } else {
-        newer().map(|newer| format!("{} came after it", newer.name))
+        around.newer(failed).map(|newer| format!("{} came after it", newer.name))
     };
     match refusal {
         Some(message) => Rollback { state: RollbackState::Declined, message, ..Rollback::default() },
@@ -94,16 +120,15 @@ fn name(database: &Database, failed: &Request) -> String {
 pub fn next(
     database: &Database,
     failed: &Request,
-    all: &[&Request],
+    around: Around<'_>,
     planned: &Rollback,
     pods: Option<&[PodFact]>,
     settled: bool,
 ) -> Next {
-    let others = || all.iter().filter(|r| r.uid != failed.uid && *r.name != *planned.name);
-    if let Some(newer) = others().find(|r| r.created >= failed.created) {
+    if let Some(newer) = around.newer(failed) {
         return Next::Decline(format!("{} came after it", newer.name));
     }
-    if others().any(|r| r.phase.is_active()) {
+    if around.requests.iter().any(|r| r.uid != failed.uid && r.phase.is_active()) {
         return Next::Wait;
     }
     match inverse(database, failed) {
@@ -214,144 +239,4 @@ fn object(database: &Database, failed: &Request, name: &str, mut spec: Value) ->
 }
 
 #[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::*;
-    use crate::catalog::Catalog;
-    use crate::record::Delta;
-
-    fn database(phase: &str) -> Database {
-        let object = json!({"apiVersion": "kubedb.com/v1", "kind": "MongoDB", "metadata": {"name": "db", "namespace": "demo"},
-            "spec": {"replicaSet": {"name": "rs0"}, "replicas": 3}, "status": {"phase": phase}});
-        Database::of(Catalog::builtin().find("mongodb").unwrap(), &object)
-    }
-
-    /// A request of a type, created in a minute of one hour.
-    fn request(name: &str, minute: u32, ops_type: &str, phase: &str, before: &str) -> Request {
-        let object = json!({
-            "metadata": {"name": name, "uid": format!("uid-{name}"), "creationTimestamp": format!("2026-01-01T00:{minute:02}:00Z"),
-                "annotations": {"dbscale.dev/rollback": "on-failure", "dbscale.dev/before": before}},
-            "spec": {"type": ops_type, "databaseRef": {"name": "db"}}, "status": {"phase": phase},
-        });
-        Request::of(Catalog::builtin().find("mongodb").unwrap(), &object).unwrap()
-    }
-
-    fn pods(count: usize) -> Vec<PodFact> {
-        let pod = |i: usize| PodFact {
-            name: format!("db-{i}"),
-            component: "replicaSet",
-            item: None,
-            containers: Vec::new(),
-            deleting: false,
-            ready: true,
-            problem: None,
-        };
-        (0..count).map(pod).collect()
-    }
-
-    const THREE: &str = r#"{"component": "replicaSet", "replicas": 3}"#;
-
-    #[rstest]
-    #[case::scaling("HorizontalScaling", None, RollbackState::Planned, "")]
-    #[case::volumes("VolumeExpansion", None, RollbackState::Declined, "volumes only grow")]
-    #[case::other_type("Restart", None, RollbackState::Declined, "there is none from a Restart")]
-    #[case::a_rollback(
-        "HorizontalScaling",
-        Some("first"),
-        RollbackState::Declined,
-        "it was itself the way back from first"
-    )]
-    fn decisions(
-        #[case] ops_type: &str,
-        #[case] of: Option<&str>,
-        #[case] state: RollbackState,
-        #[case] message: &str,
-    ) {
-        let mut failed = request("r", 1, ops_type, "Failed", THREE);
-        failed.rollback_of = of.map(Into::into);
-        let decided = decide(&database("Ready"), &failed, &[&failed]);
-        assert_eq!((decided.state, decided.message.as_str()), (state, message));
-        assert_eq!(decided.name.is_empty(), state == RollbackState::Declined);
-    }
-
-    #[test]
-    fn a_newer_request_ends_the_way_back() {
-        let failed = request("r", 1, "HorizontalScaling", "Failed", THREE);
-        let newer = request("later", 2, "VerticalScaling", "Pending", "");
-        assert_eq!(decide(&database("Ready"), &failed, &[&failed, &newer]).message, "later came after it");
-    }
-
-    #[rstest]
-    #[case::pods_came(Some(4), false, "create")]
-    #[case::pods_may_still_come(Some(3), false, "wait")]
-    #[case::nothing_came(Some(3), true, "decline")]
-    #[case::not_known(None, false, "create")]
-    fn compared_with_the_pods(#[case] there: Option<usize>, #[case] settled: bool, #[case] wanted: &str) {
-        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
-        let planned = decide(&database("Ready"), &failed, &[&failed]);
-        let pods = there.map(pods);
-        let step = next(&database("Ready"), &failed, &[&failed], &planned, pods.as_deref(), settled);
-        let word = match &step {
-            Next::Create(_) => "create",
-            Next::Wait => "wait",
-            Next::Decline(_) => "decline",
-        };
-        assert_eq!(word, wanted, "{step:?}");
-    }
-
-    #[test]
-    fn an_older_operation_that_still_runs_goes_first() {
-        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
-        let older = request("older", 1, "VerticalScaling", "Progressing", "");
-        let planned = decide(&database("Ready"), &failed, &[&failed]);
-        assert_eq!(next(&database("Ready"), &failed, &[&older, &failed], &planned, None, true), Next::Wait);
-    }
-
-    #[rstest]
-    #[case::ready("Ready", Value::Null)]
-    #[case::not_ready("NotReady", json!("Always"))]
-    fn the_request_goes_to_the_values_from_before(#[case] phase: &str, #[case] apply: Value) {
-        let failed = request("r", 5, "HorizontalScaling", "Failed", THREE);
-        let planned = decide(&database(phase), &failed, &[&failed]);
-        let Next::Create(object) = next(&database(phase), &failed, &[&failed], &planned, Some(&pods(4)), true) else {
-            panic!("it is created")
-        };
-        assert_eq!(object["spec"]["horizontalScaling"], json!({"replicas": 3}));
-        assert_eq!(object["spec"]["databaseRef"], json!({"name": "db"}));
-        assert_eq!(object["spec"]["apply"], apply);
-        assert_eq!(object["metadata"]["annotations"]["dbscale.dev/rollback-of"], "r");
-        assert_eq!(object["metadata"]["name"], planned.name.as_str());
-    }
-
-    #[rstest]
-    #[case::numbers("HorizontalScaling", &[("replicas", Some("3"))], Ok(json!({"component": "replicaSet", "replicas": 3})))]
-    #[case::amounts("VerticalScaling", &[("memory", Some("2Gi"))], Ok(json!({"component": "replicaSet",
-        "resources": {"requests": {"memory": "2Gi"}, "limits": {"memory": "2Gi"}}})))]
-    #[case::nothing_noted("HorizontalScaling", &[("replicas", None)], Err("the values from before were not noted"))]
-    #[case::no_change("Restart", &[], Err("the values from before were not noted"))]
-    fn a_history_tells_what_was_before(
-        #[case] ops_type: &str,
-        #[case] changes: &[(&str, Option<&str>)],
-        #[case] wanted: Result<Value, &str>,
-    ) {
-        let changes = changes.iter().map(|(field, before)| Delta {
-            component: "replicaSet".to_owned(),
-            field: (*field).to_owned(),
-            before: before.map(str::to_owned),
-            after: "5".to_owned(),
-        });
-        let past = Past { ops_type: ops_type.to_owned(), changes: changes.collect(), ..Past::default() };
-        assert_eq!(noted(&database("Ready"), &past), wanted.map_err(str::to_owned));
-    }
-
-    #[test]
-    fn resources_go_back_whole() {
-        let before = r#"{"component": "replicaSet", "resources": {"limits": {"memory": "2Gi"}}}"#;
-        let failed = request("r", 5, "VerticalScaling", "Failed", before);
-        let spec = inverse(&database("Ready"), &failed).unwrap();
-        assert_eq!(spec["verticalScaling"]["replicaSet"]["resources"], json!({"limits": {"memory": "2Gi"}}));
-        let failed = request("r", 5, "VerticalScaling", "Failed", r#"{"component": "replicaSet", "resources": null}"#);
-        assert_eq!(inverse(&database("Ready"), &failed).unwrap_err(), "it had no resources of its own before");
-    }
-}
+mod tests;
