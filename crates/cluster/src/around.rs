@@ -1,11 +1,14 @@
-//! Reads what is around databases, for the checks before a change: one list a kind, all at the same time, and only what
-//! the change needs. What may not be read is told, and is no error.
+//! Reads what is around databases, for the checks before a change: all kinds at the same time, and only what the change
+//! needs. Of nodes and pods at first those alone that the databases have, for all of a large cluster take seconds. What may not
+//! be read is told, and is no error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dbscale_core::preflight::object::{Claim, Quota};
-use dbscale_core::preflight::{Around, Autoscaler, Needs};
-use futures::join;
+use dbscale_core::ownership::INSTANCE_LABEL;
+use dbscale_core::preflight::object::{Claim, Metadata, Node, PersistentVolume, Pod, Quota};
+use dbscale_core::preflight::{Around, Autoscaler, Needs, Reach};
+use futures::future::try_join_all;
+use futures::{join, try_join};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -37,9 +40,22 @@ struct Listed {
     serves: &'static str,
     /// Whether an answer that is some moments old will do. The server then gives it from memory, in one page.
     may_lag: bool,
-    /// Which objects.
+    /// Which objects, by fields.
     fields: Option<&'static str>,
 }
+
+/// Which objects of a kind, beyond what its [`Listed`] says.
+#[derive(Debug, Clone, Copy, Default)]
+struct Which<'a> {
+    namespace: Option<&'a str>,
+    /// By labels.
+    labels: Option<&'a str>,
+    /// By fields.
+    fields: Option<&'a str>,
+}
+
+/// More names than this are not looked up one by one: a list of all is then the smaller work.
+const FEW: usize = 16;
 
 const fn listed(group: &'static str, plural: &'static str, serves: &'static str) -> Listed {
     Listed { group, plural, serves, may_lag: false, fields: None }
@@ -73,40 +89,110 @@ const AUTOSCALING: &str = "node-fit, as far as nodes that may come go,";
 pub struct Lacking(BTreeMap<&'static str, Vec<String>>);
 
 impl Cluster {
-    /// Reads what the checks of a change need: of one namespace, or of all. Answers too what could not be read.
-    pub async fn around(&self, namespace: Option<&str>, needs: Needs) -> (Around, Lacking) {
-        let (nodes, pods, volumes, claims, quotas, limit_ranges, budgets) = join!(
-            self.listed(NODES, None, needs.room),
-            self.listed(PODS, None, needs.room),
-            self.listed(VOLUMES, None, needs.room),
-            self.listed(CLAIMS, namespace, needs.room),
-            self.listed(QUOTAS, namespace, needs.bounds),
-            self.listed(LIMIT_RANGES, namespace, needs.bounds),
-            self.listed(BUDGETS, namespace, needs.budgets),
+    /// Reads what the checks of a change need: of one namespace, or of all. `instances` are the values of the instance label
+    /// that the pods of the databases have. Where room is needed, the nodes of these pods are looked at alone if that can be:
+    /// see [`Self::widen`]. Answers too what could not be read.
+    pub async fn around(&self, namespace: Option<&str>, instances: &[String], needs: Needs) -> (Around, Lacking) {
+        let own = (!instances.is_empty() && instances.len() <= FEW)
+            .then(|| format!("{INSTANCE_LABEL} in ({})", instances.join(",")));
+        let of = |labels| Which { namespace, labels, fields: None };
+        let (pods, claims, quotas, limit_ranges, budgets) = join!(
+            self.listed(OWN_PODS, of(own.as_deref()), own.is_some() && (needs.pods || needs.room)),
+            self.listed(CLAIMS, of(None), needs.room),
+            self.listed(QUOTAS, of(None), needs.bounds),
+            self.listed(LIMIT_RANGES, of(None), needs.bounds),
+            self.listed(BUDGETS, of(None), needs.budgets),
         );
         let mut lacking = Lacking::default();
         let mut around = Around {
-            nodes: lacking.unless(NODES, None, nodes),
-            pods: lacking.unless(PODS, None, pods),
-            volumes: lacking.unless(VOLUMES, None, volumes),
             claims: lacking.unless(CLAIMS, namespace, claims),
             quotas: lacking.unless(QUOTAS, namespace, quotas),
             limit_ranges: lacking.unless(LIMIT_RANGES, namespace, limit_ranges),
             budgets: lacking.unless(BUDGETS, namespace, budgets),
             ..Around::default()
         };
-        around.all_pods = around.pods.is_some();
-        // Where only a part of the pods is needed, or may be seen.
+        // A quota that nobody has counted yet is computed from all pods of its namespace.
         let counts = around.quotas.iter().flatten().any(Quota::is_new);
+        if let Some(Ok(pods)) = pods.filter(|_| !counts) {
+            if !needs.room {
+                around.pods = Some(pods);
+                return (around, lacking);
+            }
+            if self.near(&mut around, pods, instances).await {
+                return (around, lacking);
+            }
+        }
+        if needs.room {
+            self.widen(&mut around, &mut lacking).await;
+        }
         if around.pods.is_none() && (needs.pods || counts) {
-            let own = self.listed(OWN_PODS, namespace, true).await;
+            let own = self.listed(OWN_PODS, of(None), true).await;
             around.pods = lacking.unless(OWN_PODS, namespace, own);
         }
         if counts && around.claims.is_none() {
-            let claims: Option<Result<Vec<Claim>, ApiFailure>> = self.listed(COUNTED, namespace, !needs.room).await;
+            let claims: Option<Result<Vec<Claim>, ApiFailure>> = self.listed(COUNTED, of(None), !needs.room).await;
             around.claims = lacking.unless(COUNTED, namespace, claims);
         }
         (around, lacking)
+    }
+
+    /// Looks at all nodes and pods of the cluster, where those of [`Reach::OwnNodes`] have not been enough. Whoever may not is
+    /// left with what there was.
+    pub async fn widen(&self, around: &mut Around, lacking: &mut Lacking) {
+        let all = Which::default();
+        let (nodes, pods, volumes) =
+            join!(self.listed(NODES, all, true), self.listed(PODS, all, true), self.listed(VOLUMES, all, true),);
+        around.nodes = lacking.unless(NODES, None, nodes);
+        around.volumes = lacking.unless(VOLUMES, None, volumes);
+        let pods = lacking.unless(PODS, None, pods);
+        around.reach = if pods.is_some() { Reach::Cluster } else { Reach::Own };
+        around.pods = pods.or(around.pods.take());
+    }
+
+    /// Adds the nodes of these pods, all that runs on them, and the volumes of their claims, each by its name. Whether that could
+    /// be: not where a pod is on no node, there are many, or one may not be read.
+    async fn near(&self, around: &mut Around, own: Vec<Pod>, instances: &[String]) -> bool {
+        let mut nodes: Vec<&str> = own.iter().map(|pod| pod.spec.node_name.as_str()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let Some(claims) = &around.claims else { return false };
+        // A workload labels its claims as its pods; one without the label may be anybody's.
+        let is_other =
+            |claim: &&Claim| claim.metadata.labels.get(INSTANCE_LABEL).is_some_and(|label| !instances.contains(label));
+        let names = claims.iter().filter(|claim| !is_other(claim)).map(|claim| claim.spec.volume_name.as_str());
+        let volumes: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if nodes.is_empty() || nodes.contains(&"") || nodes.len() > FEW {
+            return false;
+        }
+        let read = try_join!(
+            try_join_all(nodes.iter().map(|name| self.named::<Node>(NODES, "metadata.name", name))),
+            try_join_all(nodes.iter().map(|name| self.named::<Pod>(PODS, "spec.nodeName", name))),
+            self.volumes(&volumes),
+        );
+        let Ok((nodes, there, volumes)) = read else { return false };
+        let mut pods = own;
+        let key = |metadata: &Metadata| (metadata.namespace.clone(), metadata.name.clone());
+        let known: BTreeSet<(String, String)> = pods.iter().map(|pod| key(&pod.metadata)).collect();
+        pods.extend(there.into_iter().flatten().filter(|pod| !known.contains(&key(&pod.metadata))));
+        around.nodes = Some(nodes.into_iter().flatten().collect());
+        around.volumes = Some(volumes);
+        around.pods = Some(pods);
+        around.reach = Reach::OwnNodes;
+        true
+    }
+
+    async fn volumes(&self, names: &[&str]) -> Result<Vec<PersistentVolume>, ApiFailure> {
+        if names.len() > FEW {
+            return self.all(VOLUMES, Which::default()).await;
+        }
+        let each = names.iter().map(|name| self.named(VOLUMES, "metadata.name", name));
+        Ok(try_join_all(each).await?.into_iter().flatten().collect())
+    }
+
+    /// Those of a kind in which a field is so.
+    async fn named<T: DeserializeOwned>(&self, kind: Listed, field: &str, value: &str) -> Result<Vec<T>, ApiFailure> {
+        let fields = format!("{field}={value}");
+        self.all(kind, Which { fields: Some(&fields), ..Which::default() }).await
     }
 
     /// What makes new nodes in this cluster: Karpenter's NodePools tell, or the status of the cluster autoscaler. What may
@@ -160,33 +246,35 @@ impl Cluster {
     async fn listed<T: DeserializeOwned>(
         &self,
         kind: Listed,
-        namespace: Option<&str>,
+        which: Which<'_>,
         needed: bool,
     ) -> Option<Result<Vec<T>, ApiFailure>> {
-        if !needed {
-            return None;
-        }
-        let path = crate::read::path(kind.group, namespace, kind.plural);
-        let read = async {
-            let mut items = Vec::new();
-            let mut next = String::new();
-            loop {
-                let call = Call::get(path.as_str()).query("fieldSelector", kind.fields);
-                let call = match (kind.may_lag, next.is_empty()) {
-                    (true, true) => call.query("resourceVersion", Some("0")),
-                    (_, first) => call
-                        .query("limit", Some(crate::read::PAGE))
-                        .query("continue", Some(next.as_str()).filter(|_| !first)),
-                };
-                let page: Page<T> = self.call_as(&call).await?;
-                items.extend(page.items.unwrap_or_default());
-                next = page.metadata.next;
-                if next.is_empty() {
-                    return Ok(items);
-                }
+        if needed { Some(self.all(kind, which).await) } else { None }
+    }
+
+    /// All pages of a list.
+    async fn all<T: DeserializeOwned>(&self, kind: Listed, which: Which<'_>) -> Result<Vec<T>, ApiFailure> {
+        let path = crate::read::path(kind.group, which.namespace, kind.plural);
+        let fields: Vec<&str> = kind.fields.into_iter().chain(which.fields).collect();
+        let fields = (!fields.is_empty()).then(|| fields.join(","));
+        let mut items = Vec::new();
+        let mut next = String::new();
+        loop {
+            let call =
+                Call::get(path.as_str()).query("fieldSelector", fields.as_deref()).query("labelSelector", which.labels);
+            let call = match (kind.may_lag, next.is_empty()) {
+                (true, true) => call.query("resourceVersion", Some("0")),
+                (_, first) => call
+                    .query("limit", Some(crate::read::PAGE))
+                    .query("continue", Some(next.as_str()).filter(|_| !first)),
+            };
+            let page: Page<T> = self.call_as(&call).await?;
+            items.extend(page.items.unwrap_or_default());
+            next = page.metadata.next;
+            if next.is_empty() {
+                return Ok(items);
             }
-        };
-        Some(read.await)
+        }
     }
 }
 

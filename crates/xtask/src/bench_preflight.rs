@@ -8,7 +8,7 @@ use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
 use dbscale_core::plan::{Intent, Stamp, Step, plan};
 use dbscale_core::preflight::object::{Node, Pod};
-use dbscale_core::preflight::{Around, Choice, judge};
+use dbscale_core::preflight::{Around, Choice, Reach, judge};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use kube::Client;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -76,7 +76,8 @@ async fn parts(client: &Client) -> Result<(f64, f64)> {
         let nodes: List<Node> = serde_json::from_str(&nodes)?;
         let pods: List<Pod> = serde_json::from_str(&pods)?;
         reads.push(began.elapsed().as_secs_f64() * 1000.0);
-        let around = Around { nodes: Some(nodes.items), pods: Some(pods.items), all_pods: true, ..Around::default() };
+        let around =
+            Around { nodes: Some(nodes.items), pods: Some(pods.items), reach: Reach::Cluster, ..Around::default() };
         let began = Instant::now();
         let found = judge(&facts, &object, &changes, &around, &Choice::default());
         judges.push(began.elapsed().as_secs_f64() * 1000.0);

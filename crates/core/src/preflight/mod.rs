@@ -15,6 +15,7 @@ pub mod place;
 mod quorum;
 mod quota;
 pub mod selector;
+pub mod stay;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -37,12 +38,12 @@ use object::{Budget, Claim, LimitRange, Metadata, Node, PersistentVolume, Pod, Q
 /// What is around a database. `None`: nobody looked, or it may not be read.
 #[derive(Debug, Default)]
 pub struct Around {
-    /// The nodes.
+    /// Nodes.
     pub nodes: Option<Vec<Node>>,
-    /// The pods that have not ended: those of all namespaces with `all_pods`, else those of the database's.
+    /// The pods that have not ended.
     pub pods: Option<Vec<Pod>>,
-    /// Whether `pods` are those of all namespaces.
-    pub all_pods: bool,
+    /// Which pods and nodes these are.
+    pub reach: Reach,
     /// Quotas, those of the database's namespace among them.
     pub quotas: Option<Vec<Quota>>,
     /// Limit ranges, likewise.
@@ -51,10 +52,22 @@ pub struct Around {
     pub budgets: Option<Vec<Budget>>,
     /// Claims, likewise.
     pub claims: Option<Vec<Claim>>,
-    /// The volumes of the cluster.
+    /// Volumes: those of the cluster, or those of the claims.
     pub volumes: Option<Vec<PersistentVolume>>,
     /// What makes new nodes where there is no room.
     pub autoscaler: Autoscaler,
+}
+
+/// Which nodes and pods are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Pods of the databases, or of their namespaces, and no nodes.
+    #[default]
+    Own,
+    /// The nodes where pods of the databases are, and all pods on them.
+    OwnNodes,
+    /// All nodes, and the pods of all namespaces.
+    Cluster,
 }
 
 /// What makes new nodes where there is no room.
@@ -183,9 +196,9 @@ impl Situation<'_, '_> {
 #[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Needs {
-    /// The pods of the namespace.
+    /// The pods of the databases.
     pub pods: bool,
-    /// Where pods find room: nodes, the pods of all namespaces, claims and volumes.
+    /// Where pods find room: nodes, the pods on them, claims and volumes.
     pub room: bool,
     /// The budgets.
     pub budgets: bool,

@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Around;
 use super::amounts::{Amounts, CPU, MEMORY, PODS, minus};
 use super::misfit::{Misfit, Why};
 use super::object::{Claim, Node, NodeSelector, PersistentVolume, Pod, Port, Spread, Taint};
-use super::{selector, usage};
+use super::{Around, Reach, selector, usage};
 use crate::quantity::Quantity;
 
 /// The nodes with what runs on them.
@@ -78,10 +77,19 @@ struct Neighbours<'p> {
 }
 
 impl<'a> Floor<'a> {
-    /// Puts every pod that runs where it is. `None` where nodes or pods are not known.
+    /// Puts every pod that runs where it is. `None` where not all nodes and pods are known.
     #[must_use]
     pub fn of(around: &'a Around) -> Option<Self> {
-        let (nodes, pods) = (around.nodes.as_ref()?, around.pods.as_ref().filter(|_| around.all_pods)?);
+        Self::reaching(around, Reach::Cluster)
+    }
+
+    /// The nodes of [`Reach::OwnNodes`], with what runs on them.
+    pub(super) fn near(around: &'a Around) -> Option<Self> {
+        Self::reaching(around, Reach::OwnNodes)
+    }
+
+    fn reaching(around: &'a Around, reach: Reach) -> Option<Self> {
+        let (nodes, pods) = (around.nodes.as_ref()?, around.pods.as_ref().filter(|_| around.reach == reach)?);
         let index: BTreeMap<&str, usize> =
             nodes.iter().enumerate().map(|(i, n)| (n.metadata.name.as_str(), i)).collect();
         let room = |node| Room { node, taken: Amounts::default(), pods: 0 };
@@ -133,7 +141,7 @@ impl<'a> Floor<'a> {
         let volumes = self.volumes_of(pod);
         let neighbours = self.neighbours(pod);
         let whys: Vec<Option<Why>> =
-            (0..self.nodes.len()).map(|node| self.objection(pod, &asked, &volumes, &neighbours, node)).collect();
+            (0..self.nodes.len()).map(|node| self.objection(pod, (&asked, 1), &volumes, &neighbours, node)).collect();
         let mut fits: Vec<usize> = (0..whys.len()).filter(|node| whys[*node].is_none()).collect();
         fits.sort_by(|a, b| self.score(*b, &asked).total_cmp(&self.score(*a, &asked)).then(a.cmp(b)));
         if fits.is_empty() {
@@ -149,12 +157,21 @@ impl<'a> Floor<'a> {
         Ok(fits)
     }
 
+    /// Whether a node takes a pod, with as many others beside it as `asked` has amounts and pods for: this node, or any.
+    pub(super) fn takes(&self, pod: &Pod, asked: (&Amounts, i64), node: Option<&str>) -> bool {
+        let volumes = self.volumes_of(pod);
+        let neighbours = self.neighbours(pod);
+        let meant = |index: &usize| node.is_none_or(|name| self.nodes[*index].node.metadata.name == name);
+        let takes = |index| self.objection(pod, asked, &volumes, &neighbours, index).is_none();
+        (0..self.nodes.len()).filter(meant).any(takes)
+    }
+
     /// Gives a pod that runs other resources on the node where it is; what that has too little of. The pod then stays as it was.
     pub(super) fn resize(&mut self, before: &Pod, after: &Pod) -> Result<(), Misfit> {
         let Some(name) = self.remove(before) else { return Ok(()) }; // it runs nowhere: it will be placed as it is then
         let Some(node) = self.nodes.iter().position(|room| room.node.metadata.name == name) else { return Ok(()) };
         let asked = usage::requests(after);
-        let lack = self.lack(&asked, node, true);
+        let lack = self.lack((&asked, 0), node);
         let fits = lack.is_none();
         self.put(if fits { after } else { before }.clone().into(), node);
         lack.map_or(Ok(()), |why| Err(Misfit { asked, whys: vec![(why, name.to_owned())], nodes: 1, largest: None }))
@@ -171,7 +188,7 @@ impl<'a> Floor<'a> {
     fn objection(
         &self,
         pod: &Pod,
-        asked: &Amounts,
+        asked: (&Amounts, i64),
         volumes: &[&NodeSelector],
         neighbours: &Neighbours<'_>,
         index: usize,
@@ -180,15 +197,15 @@ impl<'a> Floor<'a> {
         unwanted(pod, node, volumes)
             .or_else(|| is_cordoned(pod, node).then_some(Why::Cordoned))
             .or_else(|| self.ports_taken(pod, index))
-            .or_else(|| self.lack(asked, index, false))
+            .or_else(|| self.lack(asked, index))
             .or_else(|| neighbours.objection(node))
     }
 
-    /// What a node has too little of; `resizes` where the pod is counted there already.
-    fn lack(&self, asked: &Amounts, index: usize, resizes: bool) -> Option<Why> {
+    /// What a node has too little of for these amounts in so many more pods.
+    fn lack(&self, (asked, more): (&Amounts, i64), index: usize) -> Option<Why> {
         let Room { node, taken, pods } = &self.nodes[index];
         let has = &node.status.allocatable;
-        if !resizes && Quantity::from_units(pods + 1) > has.get(PODS) {
+        if more > 0 && Quantity::from_units(pods + more) > has.get(PODS) {
             return Some(Why::Full(has.get(PODS)));
         }
         asked.iter().filter(|(_, amount)| !amount.is_zero()).find_map(|(name, amount)| {

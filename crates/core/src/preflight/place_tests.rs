@@ -15,7 +15,7 @@ fn around(pods: &[Value]) -> Around {
     Around {
         nodes: Some(["a1", "a2", "b1"].into_iter().map(|name| read(node(name))).collect()),
         pods: Some(pods.iter().cloned().map(read).collect()),
-        all_pods: true,
+        reach: Reach::Cluster,
         ..Around::default()
     }
 }
@@ -113,6 +113,6 @@ fn pods_that_have_ended_take_nothing() {
 
 #[test]
 fn what_is_not_known_is_not_judged() {
-    assert!(Floor::of(&Around { all_pods: false, ..around(&[]) }).is_none());
+    assert!(Floor::of(&Around { reach: Reach::OwnNodes, ..around(&[]) }).is_none());
     assert!(Floor::of(&Around { nodes: None, ..around(&[]) }).is_none());
 }

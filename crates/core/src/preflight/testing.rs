@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Around, Choice, judge};
+use super::{Around, Choice, Reach, judge};
 use crate::facts::Facts;
 use crate::finding::Finding;
 use crate::plan::{Intent, Stamp, Step, StorageVia, plan};
@@ -78,7 +78,7 @@ impl Scene {
 
     pub fn pods(&mut self, pods: &[Value]) {
         self.around.pods = Some(pods.iter().cloned().map(read).collect());
-        self.around.all_pods = true;
+        self.around.reach = Reach::Cluster;
     }
 
     pub fn more_pods(&mut self, pods: &[Value]) {

@@ -1,10 +1,13 @@
 //! The checks of the surroundings: what is read for them, and what they say of plans.
 
 use dbscale_cluster::Cluster;
+use dbscale_cluster::around::Lacking;
 use dbscale_core::change::Change;
+use dbscale_core::effect;
 use dbscale_core::finding::Finding;
 use dbscale_core::plan::{Plan, Stamp, Step, plan};
-use dbscale_core::preflight::{self, Around, Choice, Mode, NODE_FIT, Needs, Taken};
+use dbscale_core::preflight::stay::{Changed, all_stay};
+use dbscale_core::preflight::{self, Around, Choice, Mode, NODE_FIT, Needs, Reach, Taken};
 
 use super::{Job, Subject, policies};
 
@@ -37,7 +40,9 @@ async fn check(cluster: &Cluster, choice: &Choice, subjects: &mut [Subject], dra
     let mut namespaces: Vec<&str> = subjects.iter().map(|subject| subject.namespace.as_str()).collect();
     namespaces.dedup();
     let one = namespaces.first().copied().filter(|one| namespaces.iter().all(|other| other == one));
-    let (mut around, mut lacking) = cluster.around(one, needs).await;
+    let changed: Vec<Changed> =
+        subjects.iter().zip(drafts).filter_map(|(subject, plan)| changed(subject, (*plan)?)).collect();
+    let (mut around, mut lacking) = look(cluster, one, &changed, needs).await;
     let mut found = said(subjects, drafts, choice, &around);
     // Looked up only where it changes what is said.
     if found.iter().any(|findings| has_misfit(findings)) {
@@ -53,7 +58,12 @@ async fn check(cluster: &Cluster, choice: &Choice, subjects: &mut [Subject], dra
 
 /// What is around one database, for a look at it as it is; and what could not be read.
 pub async fn of_one(cluster: &Cluster, subject: &Subject) -> (Vec<Finding>, Option<String>) {
-    let (mut around, mut lacking) = cluster.around(Some(&subject.namespace), Needs::restart()).await;
+    let restarts: Vec<Changed> = subject
+        .database()
+        .map(|database| Changed { database, object: &subject.object, changes: None })
+        .into_iter()
+        .collect();
+    let (mut around, mut lacking) = look(cluster, Some(&subject.namespace), &restarts, Needs::restart()).await;
     let standing = |around: &Around| preflight::standing(&subject.facts, &subject.object, around);
     let mut findings = standing(&around);
     if has_misfit(&findings) {
@@ -61,6 +71,19 @@ pub async fn of_one(cluster: &Cluster, subject: &Subject) -> (Vec<Finding>, Opti
         findings = standing(&around);
     }
     (findings, lacking.sentence())
+}
+
+/// Reads what is around databases that change: all of the cluster only where their own nodes are not surely enough.
+async fn look(cluster: &Cluster, namespace: Option<&str>, changed: &[Changed<'_>], needs: Needs) -> (Around, Lacking) {
+    let mut instances: Vec<String> =
+        changed.iter().flat_map(|one| effect::instances(one.database, one.object)).collect();
+    instances.sort();
+    instances.dedup();
+    let (mut around, mut lacking) = cluster.around(namespace, &instances, needs).await;
+    if around.reach == Reach::OwnNodes && !all_stay(changed, &around) {
+        cluster.widen(&mut around, &mut lacking).await;
+    }
+    (around, lacking)
 }
 
 /// The plan with what the checks say of it, and all that is said weighed as the person chose.
@@ -79,6 +102,10 @@ fn said(subjects: &[Subject], drafts: &[Option<&Plan>], choice: &Choice, around:
         taken.judge(&subject.facts, &subject.object, &changes(plan), around, choice, refused)
     };
     subjects.iter().zip(drafts.iter().copied()).map(&mut of).collect()
+}
+
+fn changed<'a>(subject: &'a Subject, plan: &'a Plan) -> Option<Changed<'a>> {
+    Some(Changed { database: subject.database()?, object: &subject.object, changes: Some(changes(plan)) })
 }
 
 fn changes(plan: &Plan) -> Vec<&Change> {

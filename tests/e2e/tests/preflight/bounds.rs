@@ -94,7 +94,7 @@ fn limit_range(random: &mut Random) -> Value {
 /// What the checks say, and the pod that comes.
 async fn foretold(cluster: &Cluster, namespace: &str, object: &Value, intent: &Intent) -> Vec<Finding> {
     let needs = Needs { pods: true, bounds: true, ..Needs::default() };
-    let (around, lacking) = cluster.around(Some(namespace), needs).await;
+    let (around, lacking) = cluster.around(Some(namespace), &[], needs).await;
     assert_eq!(lacking.sentence(), None);
     let engine = Catalog::builtin().find("mongodb").unwrap();
     let facts = Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() };

@@ -196,7 +196,7 @@ fn typed(pod: &Value, namespace: &str) -> Pod {
 async fn foretold(cluster: &Cluster, case: &Case, namespace: &str) -> Option<String> {
     let needs = Needs { room: true, ..Needs::default() };
     let around = until("the pods of the case", async || {
-        let (around, lacking) = cluster.around(Some(namespace), needs).await;
+        let (around, lacking) = cluster.around(Some(namespace), &[], needs).await;
         assert_eq!(lacking.sentence(), None);
         // The list may lag behind what was made just now.
         let has = |name: &Value| around.pods.iter().flatten().any(|p| *name == *p.metadata.name);

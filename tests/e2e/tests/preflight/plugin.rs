@@ -1,5 +1,9 @@
 //! As a person meets the checks.
 
+use std::collections::BTreeSet;
+
+use dbscale_core::preflight::object::Pod;
+use dbscale_core::preflight::{Needs, Reach};
 use dbscale_e2e::{World, databases};
 use serde_json::{Value, json};
 
@@ -118,6 +122,28 @@ fn a_pod_larger_than_any_node_is_told_in_a_plan_and_refused_where_that_is_asked(
     assert_eq!(refused.code, 4, "{}", refused.stderr);
     assert!(refused.stderr.contains(&told[1..]), "{}", refused.stderr);
     assert_eq!(world.count("mongodbopsrequests"), 0);
+}
+
+#[tokio::test]
+async fn only_the_nodes_of_a_database_are_looked_at() {
+    let world = world("pre-near");
+    let path = "jsonpath={.items[*].spec.nodeName}";
+    let answer = world.must(&["get", "pods", "-n", &world.namespace, "-o", path]);
+    let own: BTreeSet<&str> = answer.split_whitespace().collect();
+    let named = ["db".to_owned()];
+    let (around, lacking) = super::cluster().await.around(Some(&world.namespace), &named, Needs::restart()).await;
+    assert_eq!((around.reach, lacking.sentence()), (Reach::OwnNodes, None));
+    let nodes: BTreeSet<&str> = around.nodes.iter().flatten().map(|node| node.metadata.name.as_str()).collect();
+    assert_eq!(nodes, own);
+    let pods: Vec<&Pod> = around.pods.iter().flatten().collect();
+    assert!(pods.iter().all(|pod| own.contains(pod.spec.node_name.as_str())));
+    let mine: BTreeSet<&str> = pods
+        .iter()
+        .filter(|pod| pod.metadata.namespace == world.namespace)
+        .map(|pod| pod.metadata.name.as_str())
+        .collect();
+    assert_eq!(mine, BTreeSet::from(["db-0", "db-1", "db-2"]));
+    assert_eq!(around.volumes.map(|volumes| volumes.len()), Some(3), "those of its claims");
 }
 
 #[test]
