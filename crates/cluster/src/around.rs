@@ -141,7 +141,7 @@ impl Cluster {
     pub async fn widen(&self, around: &mut Around, lacking: &mut Lacking) {
         let all = Which::default();
         let (nodes, pods, volumes) =
-            join!(self.listed(NODES, all, true), self.listed(PODS, all, true), self.listed(VOLUMES, all, true),);
+            join!(self.listed(NODES, all, true), self.listed(PODS, all, true), self.listed(VOLUMES, all, true));
         around.nodes = lacking.unless(NODES, None, nodes);
         around.volumes = lacking.unless(VOLUMES, None, volumes);
         let pods = lacking.unless(PODS, None, pods);

@@ -3,7 +3,7 @@
 //! A plan is a value: dry runs, diffs, the commands that apply it and the tests all work on it.
 
 mod name;
-mod request;
+pub(crate) mod request;
 mod resend;
 mod select;
 mod storage;

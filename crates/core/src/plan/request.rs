@@ -178,7 +178,8 @@ fn marks(stamp: &Stamp, index: usize) -> Value {
     annotations
 }
 
-fn object(database: &Database, name: &str, mut spec: Value, annotations: &Value) -> Value {
+/// An OpsRequest for a database.
+pub(crate) fn object(database: &Database, name: &str, mut spec: Value, annotations: &Value) -> Value {
     let engine = database.engine;
     spec[engine.reference.as_str()] = json!({"name": database.name});
     json!({

@@ -8,11 +8,11 @@ use std::cmp::Ordering;
 use serde_json::{Value, json};
 
 use crate::amount::ResourceSet;
-use crate::catalog::{Count, OPS_GROUP, OPS_VERSION};
+use crate::catalog::Count;
 use crate::change::{Change, HORIZONTAL, VERTICAL, VOLUME};
 use crate::database::{ComponentView, Database};
 use crate::effect::{PodFact, There, missing};
-use crate::plan::{MANAGED_BY, MAX_NAME, REQUEST_ID, hash};
+use crate::plan::{self, MAX_NAME, REQUEST_ID, hash};
 use crate::quantity::Quantity;
 use crate::record::{Past, Request, Rollback, RollbackState};
 
@@ -219,23 +219,12 @@ fn count(view: &ComponentView, count: Option<&Count>, before: Option<&Value>, sp
 }
 
 fn object(database: &Database, failed: &Request, name: &str, mut spec: Value) -> Value {
-    let engine = database.engine;
-    spec[engine.reference.as_str()] = json!({"name": database.name});
     if !database.is_ready() {
         // KubeDB would wait for a database to be Ready that only this can make so.
         spec["apply"] = json!("Always");
     }
-    json!({
-        "apiVersion": format!("{OPS_GROUP}/{OPS_VERSION}"),
-        "kind": engine.ops_kind(),
-        "metadata": {
-            "name": name,
-            "namespace": database.namespace,
-            "labels": {MANAGED_BY.0: MANAGED_BY.1},
-            "annotations": {ROLLBACK_OF: failed.name, REQUEST_ID: format!("rollback-{}", failed.uid)},
-        },
-        "spec": spec,
-    })
+    let annotations = json!({ROLLBACK_OF: failed.name, REQUEST_ID: format!("rollback-{}", failed.uid)});
+    plan::request::object(database, name, spec, &annotations)
 }
 
 #[cfg(test)]
