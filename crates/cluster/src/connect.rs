@@ -8,10 +8,7 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::call::Cluster;
 use crate::kubeconfig::{Sources, broken};
-
-/// How long a connection may be silent while an answer is awaited. An API server ends a watch before that, also one that
-/// has nothing to tell; a list that is never answered has no other end.
-const SILENCE: Duration = Duration::from_secs(300);
+use crate::transport;
 
 /// What a person may say about the connection.
 #[derive(Debug, Clone, Default)]
@@ -81,15 +78,12 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     let timeout = options.request_timeout.unwrap_or(Duration::from_secs(30));
     let mut config = configured(options, &sources).await?;
     config.connect_timeout = Some(timeout.min(Duration::from_secs(10)));
-    config.read_timeout = Some(SILENCE);
-    // Not while it is idle in the pool.
-    config.reset_reader_on_write = true;
     if let Ok(agent) = HeaderValue::from_str(&options.user_agent) {
         config.headers.push((http::header::USER_AGENT, agent));
     }
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
-    let client = kube::Client::try_from(config).map_err(|error| ConnectError::Kubeconfig {
+    let client = transport::client(config).map_err(|error| ConnectError::Kubeconfig {
         place: format!("the kubeconfig {sources}"),
         problem: error.to_string(),
         remedy: "Look at the certificates and the credentials that it names".to_owned(),

@@ -15,6 +15,7 @@ pub mod lease;
 mod mock;
 pub mod policies;
 pub mod read;
+mod transport;
 pub mod trim;
 pub mod unchanged;
 #[cfg(feature = "watch")]

@@ -32,8 +32,8 @@ const DISCOVER: Duration = Duration::from_secs(10);
 /// Objects of one page of a list: some megabytes at most, since databases have some 20 KB as they come.
 const PAGE: u32 = 100;
 
-/// Kinds that are read for the first time at once. Each takes a connection of its own, whose handshake keeps the processor for
-/// a millisecond: all of them together would make the first reviews wait.
+/// Kinds that are read for the first time at once: all of them together would make the first reviews wait, and where the server
+/// knows HTTP/1.1 alone each takes a connection of its own.
 const AT_ONCE: usize = 4;
 
 /// How long a kind waits for its turn; then those before it are taken to hang.

@@ -173,6 +173,17 @@ async fn a_watch_that_has_expired_reads_all_anew_and_forgets_what_went_meanwhile
     assert!(matches!(cache.database(mongodb(), "demo", "two"), Known::Here(_)));
 }
 
+/// An API server gives a hundred answers over one connection at once, and lets others wait: watches, which never end, must leave
+/// room for calls. Source: `MaxConcurrentStreams` in apiserver's `secure_serving.go`.
+#[test]
+fn all_watches_leave_room_on_the_connection_for_calls() {
+    let engines = 2 * Catalog::builtin().engines().count();
+    let sets = [SetKind::StatefulSet, SetKind::PetSet].map(Topic::Workloads);
+    let others = [Topic::Classes, Topic::Namespaces, Topic::Policies, Topic::Records, Topic::Claims];
+    let watches = engines + sets.len() + others.len();
+    assert!(watches <= 80, "{watches}: let some of them have a connection of their own");
+}
+
 #[tokio::test(start_paused = true)]
 async fn kinds_wait_for_their_turn_and_not_for_those_that_hang() {
     let server = empty();

@@ -1,11 +1,10 @@
-//! An API server for the benchmark: it answers lists page by page and keeps watches open, over TLS and HTTP/1.1, with as many
-//! databases and OpsRequests as are wished. A real one would take minutes to fill, and its work would stand beside what is
-//! measured.
+//! An API server for the benchmark: it answers lists page by page and keeps watches open, over TLS and HTTP/2 as a real one
+//! does, with as many databases and OpsRequests as are wished. A real one would take minutes to fill, and its work would stand
+//! beside what is measured.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fs, thread};
 
 use anyhow::{Context, Result};
@@ -15,12 +14,16 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use dbscale_core::catalog::{Catalog, DATABASE_GROUP, Engine, OPS_GROUP};
+use dbscale_serve::Certificate;
 use dbscale_serve::certificate::{Files, unix_now_s};
-use dbscale_serve::{Certificate, Limits, Stop, serve};
 use futures::{StreamExt as _, stream};
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_rustls::TlsAcceptor;
 
 use super::name;
 use super::reviews::{self, NAMESPACE};
@@ -58,7 +61,9 @@ impl Api {
     /// Starts one with the certificate and key of `folder`, signed by `authority` (PEM).
     pub fn start(folder: &Path, authority: &str, filled: Filled) -> Result<Self> {
         let pair = Files::new(folder.join("tls.crt"), folder.join("tls.key")).read(unix_now_s())?;
-        let tls = Arc::new(Certificate::new(pair.context("no certificate")?).server_config()?);
+        let mut tls = Certificate::new(pair.context("no certificate")?).server_config()?;
+        tls.alpn_protocols = vec![b"h2".to_vec()];
+        let tls = TlsAcceptor::from(Arc::new(tls));
         let mut database = reviews::database(NAME);
         database["metadata"]["managedFields"] = reviews::managed(7_500);
         let operation = reviews::ops_request(&format!("{NAME}-ops"), NAME, 5);
@@ -69,16 +74,11 @@ impl Api {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let router = Router::new().fallback(answer).with_state(shown);
-        // A watch is silent for as long as nothing happens.
-        let limits = Limits { idle: Duration::from_secs(3600), ..Limits::default() };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         thread::spawn(move || {
-            runtime.block_on(async {
-                match TcpListener::from_std(listener) {
-                    Ok(listener) => drop(serve(listener, Some(tls), router, limits, Stop::default()).await),
-                    Err(error) => eprintln!("the API server of the benchmark ended: {error}"),
-                }
-            });
+            if let Err(error) = runtime.block_on(serve(listener, tls, router)) {
+                eprintln!("the API server of the benchmark ended: {error}");
+            }
         });
         Ok(Self { kubeconfig: kubeconfig(folder, authority, address)?, ends })
     }
@@ -90,6 +90,20 @@ impl Api {
             // Where nobody watches, nobody has to be told.
             let _ = self.ends.send(Bytes::from(format!("{event}\n")));
         }
+    }
+}
+
+async fn serve(listener: std::net::TcpListener, tls: TlsAcceptor, router: Router) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let (tls, router) = (tls.clone(), TowerToHyperService::new(router.clone()));
+        tokio::spawn(async move {
+            // A client that goes away in the middle is the end of its connection, and of nothing else.
+            let Ok(stream) = tls.accept(stream).await else { return };
+            let http = http2::Builder::new(TokioExecutor::new());
+            let _ = http.serve_connection(TokioIo::new(stream), router).await;
+        });
     }
 }
 

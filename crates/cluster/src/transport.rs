@@ -1,0 +1,70 @@
+//! The connection to an API server: one, over which all calls and watches go side by side (HTTP/2), as kubectl's go. kube's own
+//! client opens a connection for each request that is under way at the same time, and each costs a handshake, some tens of
+//! kilobytes, and over a long way two round trips before anything is asked.
+
+use std::time::Duration;
+
+use hyper_rustls::{FixedServerNameResolver, HttpsConnectorBuilder};
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt as _, RustlsTlsError};
+use kube::config::Config;
+use tower::timeout::TimeoutLayer;
+use tower::{BoxError, ServiceBuilder};
+use tower_http::timeout::ResponseBodyTimeoutLayer;
+
+/// How long an answer, or the next part of one, may be awaited. An API server ends a watch before that, also one that has
+/// nothing to tell; a list that is never answered has no other end.
+const SILENCE: Duration = Duration::from_secs(300);
+
+/// How often a server from which nothing else comes is asked whether it is there, and how long it may take to say so: a
+/// connection whose other end is gone without a word would keep all that goes over it waiting.
+const PING_EVERY: Duration = Duration::from_secs(10);
+const PING_WITHIN: Duration = Duration::from_secs(10);
+
+/// What one answer may have under way before it is read, and all of them together, bytes. The second has room for the hundred
+/// answers that an API server gives at once, so that none which is not read yet holds up another.
+const ANSWER_WINDOW: u32 = 1 << 20;
+const WINDOW: u32 = 100 << 20;
+
+/// A client for one API server. Nothing is opened yet. A server, or something before it, that knows HTTP/1.1 alone is spoken to
+/// so, with a connection for each request. Nothing is sent a second time here: [`crate::call`] decides of that, and notes it.
+///
+/// # Errors
+/// Certificates or credentials that cannot be read.
+pub fn client(config: Config) -> kube::Result<kube::Client> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    let mut tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
+    if let Some(name) = config.tls_server_name.clone() {
+        let name = name.try_into().map_err(|error| kube::Error::RustlsTls(RustlsTlsError::InvalidServerName(error)))?;
+        tls = tls.with_server_name_resolver(FixedServerNameResolver::new(name));
+    }
+    let mut connector = TimeoutConnector::new(tls.enable_all_versions().wrap_connector(tcp));
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(Some(SILENCE));
+    // Not while it is idle in the pool.
+    connector.set_reset_reader_on_write(true);
+    let connection = Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_WITHIN)
+        .http2_initial_stream_window_size(ANSWER_WINDOW)
+        .http2_initial_connection_window_size(WINDOW)
+        .build::<_, Body>(connector);
+    let stack = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .layer(TimeoutLayer::new(SILENCE))
+        .layer(ResponseBodyTimeoutLayer::new(SILENCE))
+        .service(connection);
+    Ok(kube::Client::new(stack, config.default_namespace))
+}
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;
