@@ -8,7 +8,7 @@ use std::{env, fs};
 use anyhow::{Context, Result, bail};
 use dbscale_testbed::{assets, audit, furniture};
 
-use crate::{playground, rights, targets};
+use crate::{playground, rights, targets, zig};
 
 /// Runs every step; the first that fails ends it.
 pub fn run() -> Result<()> {
@@ -21,6 +21,7 @@ pub fn run() -> Result<()> {
     )?;
     step("documentation tests", &["test", "--workspace", "--doc", "--quiet"])?;
     timed("other systems", targets::check)?;
+    timed("dependencies", dependencies)?;
 
     let dir = assets::workspace().join("target/playground");
     let logs = assets::workspace().join("target/audit");
@@ -65,6 +66,16 @@ pub fn run() -> Result<()> {
     timed("rights", || rights::check(&logs))?;
     eprintln!("all steps passed in {:.0} s", all.elapsed().as_secs_f32());
     Ok(())
+}
+
+/// What may be depended on, as deny.toml has it. Advisories are fetched from elsewhere, and new ones need no change of ours: the
+/// hosted checks look at them.
+fn dependencies() -> Result<()> {
+    if zig::output(env!("CARGO"), &["deny", "--version"]).is_none() {
+        eprintln!("    skipped: there is no cargo-deny (cargo install --locked cargo-deny)");
+        return Ok(());
+    }
+    cargo(&["deny", "check", "bans", "licenses", "sources"], &[])
 }
 
 fn step(name: &str, arguments: &[&str]) -> Result<()> {

@@ -2,6 +2,7 @@
 
 mod clusters;
 mod ends;
+mod helm;
 mod kills;
 mod namespaced;
 mod network;

@@ -26,7 +26,7 @@ const LEASE: &str = "--lease-seconds=30";
 /// What the one who asks finds, out of so many questions at least.
 const QUESTIONS: usize = 20;
 
-fn repository() -> PathBuf {
+pub(super) fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
@@ -82,7 +82,7 @@ async fn apply(plane: &Plane, all: &[Value]) {
 }
 
 /// A webhook with the shipped arguments and account, once it is ready.
-async fn webhook(plane: &Plane) -> (Webhook, SocketAddr) {
+pub(super) async fn webhook(plane: &Plane) -> (Webhook, SocketAddr) {
     let control_plane = &plane.playground.plane;
     let kubeconfig = shipped::account(control_plane, "dbscale-webhook").await.unwrap().display().to_string();
     let mut arguments = shipped::arguments(control_plane, "dbscale-system", "dbscale-webhook").await.unwrap();
@@ -95,7 +95,7 @@ async fn webhook(plane: &Plane) -> (Webhook, SocketAddr) {
     .unwrap()
 }
 
-async fn until_ready(webhook: Webhook) -> Webhook {
+pub(super) async fn until_ready(webhook: Webhook) -> Webhook {
     let ready = tokio::task::spawn_blocking(move || {
         webhook.until_ready();
         webhook
@@ -260,7 +260,7 @@ async fn run(plane: &Plane, arguments: &[String]) {
 }
 
 /// The names of what is left outside of namespaces.
-async fn left(plane: &Plane) -> Vec<String> {
+pub(super) async fn left(plane: &Plane) -> Vec<String> {
     let kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations,validatingadmissionpolicies,\
         validatingadmissionpolicybindings,clusterroles,clusterrolebindings,customresourcedefinitions,namespaces";
     let kinds: String = kinds.split_whitespace().collect();
