@@ -8,7 +8,6 @@ use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::call::Cluster;
 use crate::kubeconfig::{Sources, broken};
-use crate::transport;
 
 /// What a person may say about the connection.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +82,7 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     }
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
-    let client = transport::client(config).map_err(|error| ConnectError::Kubeconfig {
+    let client = dbscale_transport::client(config).map_err(|error| ConnectError::Kubeconfig {
         place: format!("the kubeconfig {sources}"),
         problem: error.to_string(),
         remedy: "Look at the certificates and the credentials that it names".to_owned(),

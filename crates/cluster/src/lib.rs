@@ -15,8 +15,6 @@ pub mod lease;
 mod mock;
 pub mod policies;
 pub mod read;
-mod transport;
-pub mod trim;
 pub mod unchanged;
 #[cfg(feature = "watch")]
 pub mod watch;

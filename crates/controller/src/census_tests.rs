@@ -1,8 +1,8 @@
 //! What is found of the databases that policies cover.
 
 use dbscale_cluster::cache::{Event, Topic};
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_cluster::watch::Audience as _;
+use dbscale_trim::shapes::Role;
 use jiff::Timestamp;
 
 use super::*;

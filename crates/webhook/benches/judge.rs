@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use dbscale_cluster::Cluster;
 use dbscale_cluster::cache::{Cache, Event, Topic};
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::finding::Severity;
 use dbscale_core::policy::KUBEDB_USERS;
+use dbscale_trim::shapes::Role;
 use dbscale_webhook::answer;
 use dbscale_webhook::judge::{Judge, Options};
 use dbscale_webhook::review;

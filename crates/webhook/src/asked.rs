@@ -1,13 +1,13 @@
 //! What a review asks, as a change that the rules can judge; `None` for all that passes at once.
 
 use dbscale_cluster::cache::Seen;
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::catalog::Engine;
 use dbscale_core::change::{self, Change, Source, VOLUME};
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, Facts, Known};
 use dbscale_core::finding::Finding;
 use dbscale_core::{json, rules};
+use dbscale_trim::shapes::Role;
 use serde_json::Value;
 
 use crate::carried_out;

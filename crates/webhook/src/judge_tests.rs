@@ -388,7 +388,7 @@ async fn one_that_was_let_in_takes_a_place_at_once_and_a_dry_run_none(#[case] sp
     };
     let mut other = database();
     other["metadata"]["name"] = json!("other");
-    world.tell(Topic::Engine("mongodb", dbscale_cluster::trim::shapes::Role::Database), &[database(), other.clone()]);
+    world.tell(Topic::Engine("mongodb", dbscale_trim::shapes::Role::Database), &[database(), other.clone()]);
     world.serve(&format!("{DATABASES}/other"), other);
     let mut dry = ask("dry", "db");
     dry["request"]["dryRun"] = json!(true);

@@ -1,12 +1,12 @@
 //! The review that the API server sends (`admission.k8s.io/v1`), read once out of the body: strings are borrowed, and of the
-//! objects only what the rules look at becomes anything (`dbscale_cluster::trim`).
+//! objects only what the rules look at becomes anything (`dbscale_trim`).
 
 use std::borrow::Cow;
 use std::fmt;
 
-use dbscale_cluster::trim::reader::Reader;
-use dbscale_cluster::trim::shapes::{KnownKind, known_kind};
-use dbscale_cluster::trim::{Budget, Keep};
+use dbscale_trim::reader::Reader;
+use dbscale_trim::shapes::{KnownKind, known_kind};
+use dbscale_trim::{Budget, Keep};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;

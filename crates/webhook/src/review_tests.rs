@@ -1,4 +1,4 @@
-use dbscale_cluster::trim::shapes::Role;
+use dbscale_trim::shapes::Role;
 use proptest::prelude::*;
 use rstest::rstest;
 use serde_json::json;

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use dbscale_cluster::Cluster;
 use dbscale_cluster::cache::{Event, Topic};
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::catalog::{Catalog, Engine};
 use dbscale_core::finding::{Finding, Severity};
 use dbscale_core::policy::KUBEDB_USERS;
+use dbscale_trim::shapes::Role;
 use jiff::Timestamp;
 use kube::client::Body;
 use serde_json::{Value, json};

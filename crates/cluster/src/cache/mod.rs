@@ -21,7 +21,7 @@ use serde_json::Value;
 
 pub use self::policies::{ReadPolicy, labels_of_namespace, read_policy};
 use self::store::{State, Store, feed};
-use crate::trim::shapes::Role;
+use dbscale_trim::shapes::Role;
 
 /// For how many seconds a finished OpsRequest is remembered: KubeDB writes what it has done at the end, and a write may be late.
 pub const REMEMBERED_S: i64 = 600;

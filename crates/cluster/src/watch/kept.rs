@@ -13,7 +13,7 @@ use serde::de::{DeserializeSeed as _, Deserializer};
 use serde_json::Value;
 
 use super::Audience;
-use crate::trim::{Budget, Keep};
+use dbscale_trim::{Budget, Keep};
 
 /// How many values of one object are kept.
 const MOST_VALUES: u32 = 20_000;

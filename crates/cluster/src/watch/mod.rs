@@ -23,8 +23,8 @@ use self::kept::{Claims, Classes, Databases, Namespaces, Operations, Policies, R
 use crate::cache::{Cache, Event, Topic};
 use crate::call::{Call, Cluster};
 use crate::error::{ApiFailure, Kind};
-use crate::trim::Keep;
-use crate::trim::shapes::{Role, any_database, any_operation};
+use dbscale_trim::Keep;
+use dbscale_trim::shapes::{Role, any_database, any_operation};
 
 /// How often to look for kinds that have come or gone since.
 const DISCOVER: Duration = Duration::from_secs(10);

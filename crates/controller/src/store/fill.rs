@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dbscale_cluster::cache::Topic;
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::catalog::Catalog;
 use dbscale_core::database::Database;
 use dbscale_core::effect;
 use dbscale_core::ownership::INSTANCE_LABEL;
 use dbscale_core::record::{self, Request, Status};
+use dbscale_trim::shapes::Role;
 use serde_json::{Value, json};
 
 use super::policies::Touched;

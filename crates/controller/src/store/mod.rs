@@ -8,14 +8,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use dbscale_cluster::cache::{Event, Topic};
-use dbscale_cluster::trim::Keep;
-use dbscale_cluster::trim::shapes::{Role, any_database};
 use dbscale_cluster::watch::Audience;
 use dbscale_core::catalog::{Catalog, Engine, Pointer, SetKind};
 use dbscale_core::ownership::{self, Pattern};
 use dbscale_core::plan::REQUEST_ID;
 use dbscale_core::record::{Request, Status};
 use dbscale_core::scaling_policy::Upkeep;
+use dbscale_trim::Keep;
+use dbscale_trim::shapes::{Role, any_database};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::Notify;

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use dbscale_cluster::cache::{Event, ReadPolicy, Topic, labels_of_namespace, read_policy};
-use dbscale_cluster::trim::shapes::Role;
 use dbscale_core::change::STANZAS;
 use dbscale_core::record::Request;
 use dbscale_core::scaling_policy::{Labels, ScalingPolicy, Status, Upkeep, labels_of};
+use dbscale_trim::shapes::Role;
 use serde_json::Value;
 
 use super::fill::text;

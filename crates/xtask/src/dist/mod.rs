@@ -164,7 +164,13 @@ fn compile(platform: Platform, package: &str, profile: &str) -> Result<PathBuf> 
     }
     // Of several that fit rustc takes the last.
     remap.reverse();
-    let flags: Vec<String> = remap.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
+    let mut flags: Vec<String> = remap.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}")).collect();
+    let environment = zig::environment(target)?;
+    if platform.os == "linux" {
+        // A tenth of a position-independent program, otherwise: a list of what is moved when it is loaded.
+        let direct = environment.iter().any(|(name, _)| name.ends_with("_LINKER"));
+        flags.push(format!("-Clink-arg={}-zpack-relative-relocs", if direct { "" } else { "-Wl," }));
+    }
     let mut command = Command::new(env!("CARGO"));
     let auditable = zig::output("cargo", &["auditable", "--version"]).is_some();
     if auditable {
@@ -177,7 +183,7 @@ fn compile(platform: Platform, package: &str, profile: &str) -> Result<PathBuf> 
         .args(["build", "--locked", "--package", package, "--profile", profile, "--target", target])
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
         .env("SOURCE_DATE_EPOCH", time_of_commit()?.to_string())
-        .envs(zig::environment(target)?)
+        .envs(environment)
         .status()?;
     ensure!(status.success(), "{package} could not be built for {target}");
     let name = if package == "kubectl-dbscale" { platform.program() } else { package };

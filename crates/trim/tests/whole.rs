@@ -4,12 +4,12 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use dbscale_cluster::trim::shapes::{Role, any_database, any_operation, known_kind};
-use dbscale_cluster::trim::{Budget, Keep};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
 use dbscale_core::status::Operation;
+use dbscale_trim::shapes::{Role, any_database, any_operation, known_kind};
+use dbscale_trim::{Budget, Keep};
 use serde_json::{Value, json};
 
 fn trim(keep: &Keep, object: &Value) -> Value {

@@ -1,6 +1,8 @@
 //! The connection to an API server: one, over which all calls and watches go side by side (HTTP/2), as kubectl's go. kube's own
 //! client opens a connection for each request that is under way at the same time, and each costs a handshake, some tens of
 //! kilobytes, and over a long way two round trips before anything is asked.
+//!
+//! It is a crate of its own so that all of HTTP/2 is compiled to be small, which what reads answers is not.
 
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ const ANSWER_WINDOW: u32 = 1 << 20;
 const WINDOW: u32 = 100 << 20;
 
 /// A client for one API server. Nothing is opened yet. A server, or something before it, that knows HTTP/1.1 alone is spoken to
-/// so, with a connection for each request. Nothing is sent a second time here: [`crate::call`] decides of that, and notes it.
+/// so, with a connection for each request. Nothing is sent a second time here: whoever calls decides of that, and notes it.
 ///
 /// # Errors
 /// Certificates or credentials that cannot be read.
@@ -66,5 +68,4 @@ pub fn client(config: Config) -> kube::Result<kube::Client> {
 }
 
 #[cfg(test)]
-#[path = "transport_tests.rs"]
 mod tests;

@@ -18,14 +18,13 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::{Call, Cluster};
 
 /// How many requests are under way at the same time.
 const MANY: usize = 50;
 
 /// A server over TLS. A request for `/apis/many` is answered once [`MANY`] are there.
 struct Server {
-    cluster: Cluster,
+    client: kube::Client,
     seen: Arc<Seen>,
     /// Ends all that it does for its connections; none is closed.
     freeze: AbortHandle,
@@ -53,12 +52,11 @@ async fn server(protocols: &[&str]) -> Server {
     let mut tls = tls.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
     tls.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let cluster_config = config(listener.local_addr().unwrap(), cert.der().to_vec());
-    let name = cluster_config.cluster_url.to_string();
-    let cluster = Cluster::new(client(cluster_config).unwrap(), name, Duration::from_secs(100));
+    let config = config(listener.local_addr().unwrap(), cert.der().to_vec());
+    let client = client(config).unwrap();
     let seen = Arc::<Seen>::default();
     let freeze = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), seen.clone())).abort_handle();
-    Server { cluster, seen, freeze }
+    Server { client, seen, freeze }
 }
 
 async fn accept(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Seen>) {
@@ -93,9 +91,12 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Seen>) {
 }
 
 impl Server {
+    async fn ask(&self, path: &str) -> kube::Result<()> {
+        self.client.send(Request::get(path).body(Body::empty()).unwrap()).await.map(drop)
+    }
+
     async fn many(&self) {
-        let call = Call::get("/apis/many");
-        for answer in join_all((0..MANY).map(|_| self.cluster.call(&call))).await {
+        for answer in join_all((0..MANY).map(|_| self.ask("/apis/many"))).await {
             answer.unwrap();
         }
     }
@@ -104,7 +105,7 @@ impl Server {
 #[tokio::test]
 async fn all_that_is_asked_at_the_same_time_goes_over_one_connection() {
     let server = server(&["h2", "http/1.1"]).await;
-    server.cluster.call(&Call::get("/apis/first")).await.unwrap();
+    server.ask("/apis/first").await.unwrap();
     server.many().await;
     assert_eq!(server.seen.connections.lock().unwrap().len(), 1);
     assert_eq!(*server.seen.versions.lock().unwrap(), vec![Version::HTTP_2; MANY + 1]);
@@ -121,12 +122,12 @@ async fn who_knows_http_1_alone_is_spoken_to_so() {
 #[tokio::test]
 async fn a_connection_whose_other_end_has_gone_without_a_word_is_given_up() {
     let server = server(&["h2"]).await;
-    server.cluster.call(&Call::get("/apis/first")).await.unwrap();
+    server.ask("/apis/first").await.unwrap();
     server.freeze.abort();
     // From here on time passes only where nothing else is to be done.
     tokio::time::pause();
     let began = Instant::now();
-    let lost = server.cluster.client.send(Request::get("/apis/first").body(Body::empty()).unwrap()).await.unwrap_err();
+    let lost = server.ask("/apis/first").await.unwrap_err();
     let took = began.elapsed();
     assert!(took <= PING_EVERY + PING_WITHIN + Duration::from_secs(1), "{took:?}: {lost:?}");
 }
