@@ -18,17 +18,8 @@ use crate::error::{ApiFailure, Kind};
 
 /// A list of a kind; of its items only what `T` has a place for is read.
 #[derive(Deserialize)]
-struct Page<T> {
+struct List<T> {
     items: Option<Vec<T>>,
-    #[serde(default)]
-    metadata: PageMetadata,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct PageMetadata {
-    #[serde(rename = "continue")]
-    next: String,
 }
 
 /// A kind that is listed.
@@ -38,8 +29,6 @@ struct Listed {
     plural: &'static str,
     /// What is not checked, or not whole, without it.
     serves: &'static str,
-    /// Whether an answer that is some moments old will do. The server then gives it from memory, in one page.
-    may_lag: bool,
     /// Which objects, by fields.
     fields: Option<&'static str>,
 }
@@ -58,17 +47,16 @@ struct Which<'a> {
 const FEW: usize = 16;
 
 const fn listed(group: &'static str, plural: &'static str, serves: &'static str) -> Listed {
-    Listed { group, plural, serves, may_lag: false, fields: None }
+    Listed { group, plural, serves, fields: None }
 }
 
-const NODES: Listed = Listed { may_lag: true, ..listed("/api/v1", "nodes", "node-fit") };
+const NODES: Listed = listed("/api/v1", "nodes", "node-fit");
 /// What has ended takes no room, and can be most of a cluster's pods.
 const RUNNING: Option<&str> = Some("status.phase!=Succeeded,status.phase!=Failed");
-const PODS: Listed = Listed { may_lag: true, fields: RUNNING, ..listed("/api/v1", "pods", "node-fit") };
+const PODS: Listed = Listed { fields: RUNNING, ..listed("/api/v1", "pods", "node-fit") };
 const OWN_PODS: Listed =
     Listed { fields: RUNNING, ..listed("/api/v1", "pods", "quota, limit-range, disruption-budget and quorum") };
-const VOLUMES: Listed =
-    Listed { may_lag: true, ..listed("/api/v1", "persistentvolumes", "node-fit, as far as volumes go,") };
+const VOLUMES: Listed = listed("/api/v1", "persistentvolumes", "node-fit, as far as volumes go,");
 const CLAIMS: Listed = listed("/api/v1", "persistentvolumeclaims", "node-fit, as far as volumes go,");
 const COUNTED: Listed = listed("/api/v1", "persistentvolumeclaims", "quota");
 const QUOTAS: Listed = listed("/api/v1", "resourcequotas", "quota");
@@ -252,29 +240,18 @@ impl Cluster {
         if needed { Some(self.all(kind, which).await) } else { None }
     }
 
-    /// All pages of a list.
+    /// All of a list, as the server has it in memory: by that the admission of quotas and the scheduler decide, too, and what is
+    /// not a moment old may take a tenth of a second to come, for the server has to hear first that nothing newer is stored.
     async fn all<T: DeserializeOwned>(&self, kind: Listed, which: Which<'_>) -> Result<Vec<T>, ApiFailure> {
         let path = crate::read::path(kind.group, which.namespace, kind.plural);
         let fields: Vec<&str> = kind.fields.into_iter().chain(which.fields).collect();
         let fields = (!fields.is_empty()).then(|| fields.join(","));
-        let mut items = Vec::new();
-        let mut next = String::new();
-        loop {
-            let call =
-                Call::get(path.as_str()).query("fieldSelector", fields.as_deref()).query("labelSelector", which.labels);
-            let call = match (kind.may_lag, next.is_empty()) {
-                (true, true) => call.query("resourceVersion", Some("0")),
-                (_, first) => call
-                    .query("limit", Some(crate::read::PAGE))
-                    .query("continue", Some(next.as_str()).filter(|_| !first)),
-            };
-            let page: Page<T> = self.call_as(&call).await?;
-            items.extend(page.items.unwrap_or_default());
-            next = page.metadata.next;
-            if next.is_empty() {
-                return Ok(items);
-            }
-        }
+        let call = Call::get(path)
+            .query("fieldSelector", fields.as_deref())
+            .query("labelSelector", which.labels)
+            .query("resourceVersion", Some("0"));
+        let list: List<T> = self.call_as(&call).await?;
+        Ok(list.items.unwrap_or_default())
     }
 }
 

@@ -28,7 +28,7 @@ async fn only_what_is_needed_is_listed_each_kind_once() {
     drop(cluster);
     let mut asked: Vec<String> = played.await.unwrap().into_iter().map(|asked| asked.line).collect();
     asked.sort();
-    let list = |plural: &str| format!("GET /api/v1/namespaces/demo/{plural}?limit=500");
+    let list = |plural: &str| format!("GET /api/v1/namespaces/demo/{plural}?resourceVersion=0");
     assert_eq!(asked, [list("limitranges"), list("resourcequotas")]);
 }
 
@@ -108,9 +108,9 @@ async fn at_first_only_the_nodes_of_the_database_are_looked_at() {
     let running = "status.phase%21%3DSucceeded%2Cstatus.phase%21%3DFailed";
     let wanted = [
         format!(
-            "GET /api/v1/namespaces/demo/pods?fieldSelector={running}&labelSelector=app.kubernetes.io%2Finstance%20in%20%28my-db%29&limit=500"
+            "GET /api/v1/namespaces/demo/pods?fieldSelector={running}&labelSelector=app.kubernetes.io%2Finstance%20in%20%28my-db%29&resourceVersion=0"
         ),
-        "GET /api/v1/namespaces/demo/persistentvolumeclaims?limit=500".to_owned(),
+        "GET /api/v1/namespaces/demo/persistentvolumeclaims?resourceVersion=0".to_owned(),
         "GET /api/v1/nodes?fieldSelector=metadata.name%3Dn1&resourceVersion=0".to_owned(),
         format!("GET /api/v1/pods?fieldSelector={running}%2Cspec.nodeName%3Dn1&resourceVersion=0"),
         "GET /api/v1/persistentvolumes?fieldSelector=metadata.name%3Dpv-1&resourceVersion=0".to_owned(),

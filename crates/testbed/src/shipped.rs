@@ -1,7 +1,7 @@
 //! What is shipped: everything of `manifests/base` as it is, and its accounts.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
@@ -64,9 +64,14 @@ pub async fn arguments(plane: &ControlPlane, namespace: &str, name: &str) -> Res
 
 /// What kubectl prints, as an administrator.
 pub(crate) async fn kubectl(plane: &ControlPlane, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(plane.assets().join("kubectl"))
+    kubectl_with(&plane.assets().join("kubectl"), &plane.kubeconfig(), arguments).await
+}
+
+/// The same where there is no control plane at hand.
+pub(crate) async fn kubectl_with(program: &Path, kubeconfig: &Path, arguments: &[&str]) -> Result<String> {
+    let output = Command::new(program)
         .args(arguments)
-        .env("KUBECONFIG", plane.kubeconfig())
+        .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::null())
         .output()
         .await

@@ -160,6 +160,27 @@ impl World {
         }
     }
 
+    /// Waits until a quota has counted so much of a resource, and the API server knows it without looking into the store, as the
+    /// admission and the checks before a change ask it.
+    ///
+    /// # Panics
+    /// Where it does not in time.
+    pub fn until_counted(&self, quota: &str, resource: &str, wanted: &str) {
+        let began = Instant::now();
+        let path = format!("/api/v1/namespaces/{}/resourcequotas?resourceVersion=0", self.namespace);
+        loop {
+            let list: Value = serde_json::from_str(&self.must(&["get", "--raw", &path])).expect("a list is JSON");
+            let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            let counted = items.iter().find(|item| item["metadata"]["name"] == quota);
+            let used = counted.map(|item| item["status"]["used"][resource].clone()).unwrap_or_default();
+            if used == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "quota {quota} has counted {used} of {resource}, not '{wanted}'");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// Waits until kubectl prints what is wanted.
     ///
     /// # Panics

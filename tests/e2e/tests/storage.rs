@@ -137,7 +137,7 @@ fn a_claim_that_cannot_be_grown_is_told_with_those_that_were() {
     // Room for one of three: each claim grows by 30Gi.
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "room"},
         "spec": {"hard": {"requests.storage": "95Gi"}}}));
-    world.until("resourcequota/room", ".status.used.requests\\.storage", "60Gi");
+    world.until_counted("room", "requests.storage", "60Gi");
     let foreseen = world.dbscale(&["set", "mg/db", "--storage", "50Gi", "--replicas", "5"]);
     assert_eq!((foreseen.code, world.value("mongodb/db", SIZE).as_str()), (4, "20Gi"), "{}", foreseen.stderr);
     let failed = world.dbscale(&["set", "mg/db", "--storage", "50Gi", "--replicas", "5", "--force", "quota"]);

@@ -108,13 +108,15 @@ fn refusals(findings: &[Finding]) -> Vec<String> {
     findings.iter().filter(|f| f.refuses()).map(ToString::to_string).collect()
 }
 
-/// Waits until the quota's controller has counted so many pods. A quota that is not about pods counts none.
-async fn until_counted(cluster: &Cluster, of: &str) {
-    let path = format!("{of}/resourcequotas/q");
-    until("the quota's count", async || {
-        let quota = cluster.call(&Call::get(path.as_str())).await.unwrap();
-        let hard = quota["spec"]["hard"].as_object()?;
-        hard.keys().all(|name| quota["status"]["used"].get(name).is_some()).then_some(())
+/// Waits until the API server has what was made in memory, and the quota's controller has counted. A quota that is not about pods
+/// counts none.
+async fn until_known(cluster: &Cluster, of: &str, kind: &str) {
+    let list = Call::get(format!("{of}/{kind}")).query("resourceVersion", Some("0"));
+    until(kind, async || {
+        let list = cluster.call(&list).await.unwrap();
+        let one = list["items"].get(0)?;
+        let hard = one["spec"]["hard"].as_object().into_iter().flatten();
+        hard.map(|(name, _)| name).all(|name| one["status"]["used"].get(name).is_some()).then_some(())
     })
     .await;
 }
@@ -152,13 +154,15 @@ async fn a_member_is_let_in_by_quotas_and_limit_ranges_where_dbscale_says_so_and
         let (quota, range) = (quota(&mut random), limit_range(&mut random));
         if random.percent(70) {
             make(&cluster, &format!("{of}/limitranges"), &range).await;
+            until_known(&cluster, &of, "limitranges").await;
         }
         // Sometimes no quota, so that what the limit range says is not hidden behind it.
         let counted = random.percent(70);
         if counted {
             make(&cluster, &format!("{of}/resourcequotas"), &quota).await;
-            until_counted(&cluster, &of).await;
+            until_known(&cluster, &of, "resourcequotas").await;
         }
+        until_known(&cluster, &of, "pods").await;
         let said = refusals(&foretold(&cluster, namespace, &object, &intent).await);
         if restarts {
             unmake(&cluster, &format!("{pods}/db-0")).await;

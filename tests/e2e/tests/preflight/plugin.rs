@@ -20,7 +20,7 @@ fn with_quota(name: &str) -> World {
     let world = world(name);
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
         "spec": {"hard": {"limits.memory": "1Gi"}}}));
-    world.until("quota/team-a", ".status.used.limits\\.memory", "768Mi");
+    world.until_counted("team-a", "limits.memory", "768Mi");
     world
 }
 
@@ -63,7 +63,7 @@ fn databases_of_one_command_are_looked_at_with_their_sum() {
     world.until("mongodb/other", ".status.phase", "Ready");
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
         "spec": {"hard": {"requests.storage": "160Gi"}}}));
-    world.until("quota/team-a", ".status.used.requests\\.storage", "120Gi");
+    world.until_counted("team-a", "requests.storage", "120Gi");
     for name in ["mg/db", "mg/other"] {
         let alone = world.dbscale(&["storage", name, "--to", "30Gi", "--dry-run=server"]);
         assert_eq!(alone.code, 0, "{name} has room: {}", alone.stderr);
@@ -88,7 +88,7 @@ fn what_is_sent_once_more_is_checked_too() {
     }
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
         "spec": {"hard": {"limits.memory": "800Mi"}}}));
-    world.until("quota/team-a", ".status.used.limits\\.memory", "576Mi");
+    world.until_counted("team-a", "limits.memory", "576Mi");
     let commands: [&[&str]; 3] = [&["rollback", "mg/db"], &["rollback", "mg/db", "--plan"], &["retry", "mgops/more"]];
     for command in commands {
         let refused = world.dbscale(command);
@@ -192,7 +192,7 @@ fn describe_tells_whether_its_pods_would_come_back() {
     assert!(page.stdout.contains("A restart now\n  none\n"), "{}", page.stdout);
     world.create(&json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "team-a"},
         "spec": {"hard": {"limits.memory": "512Mi"}}}));
-    world.until("quota/team-a", ".status.used.limits\\.memory", "768Mi");
+    world.until_counted("team-a", "limits.memory", "768Mi");
     let described = world.dbscale(&["describe", "mg/db", "-o", "json"]);
     assert_eq!(described.code, 0, "{}", described.stderr);
     let described: Value = serde_json::from_str(&described.stdout).unwrap();
