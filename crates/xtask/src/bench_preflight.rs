@@ -1,8 +1,8 @@
 //! `bench preflight`: what the checks of the surroundings add to one change, among many nodes and pods.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::database::Database;
 use dbscale_core::facts::{Facts, Known};
@@ -21,6 +21,15 @@ use crate::bench::{self, Bench, ROUNDS, median};
 const NODES: usize = 1_000;
 /// Pods, ten a node.
 const PODS: usize = 10_000;
+/// Those of the database.
+const MEMBERS: usize = 3;
+/// Where the pods are, but for the database's own: a list of one namespace looks at each pod of it.
+const NAMESPACES: usize = 100;
+/// How much of the machine is idle once the control plane has done what so many new nodes and pods ask of it.
+const IDLE: f64 = 0.85;
+/// For so many seconds on end, out of so many at most.
+const QUIET_S: usize = 5;
+const SETTLES_WITHIN_S: usize = 300;
 /// How many are made at a time.
 const HANDS: usize = 32;
 
@@ -34,8 +43,13 @@ async fn measure(bench: &Bench) -> Result<()> {
     let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
     let client = Client::try_from(config)?;
     bench.databases("one", 1)?;
-    fill(&client, "/api/v1/nodes", NODES, &node).await?;
-    fill(&client, "/api/v1/namespaces/default/pods", PODS, &pod).await?;
+    let fixed = |path: &'static str| move |_| path.to_owned();
+    fill(&client, NODES, &fixed("/api/v1/nodes"), &node).await?;
+    fill(&client, NAMESPACES, &fixed("/api/v1/namespaces"), &|index| json!({"metadata": {"name": namespace(index)}}))
+        .await?;
+    let home = |index| if index < MEMBERS { "default".to_owned() } else { namespace(index % NAMESPACES) };
+    fill(&client, PODS, &|index| format!("/api/v1/namespaces/{}/pods", home(index)), &pod).await?;
+    settled().await?;
     let plugin = bench.plugin.display().to_string();
     let command = [plugin.as_str(), "vertical", "mongodb/one-0", "--memory", "4Gi", "--dry-run=client"];
     let (mut with, mut without) = (Vec::new(), Vec::new());
@@ -90,9 +104,42 @@ async fn parts(client: &Client) -> Result<(f64, f64)> {
     Ok((middle(reads), middle(judges)))
 }
 
-async fn fill(client: &Client, path: &str, count: usize, object: &dyn Fn(usize) -> Value) -> Result<()> {
-    stream::iter((0..count).map(object))
-        .map(|object| async move {
+fn namespace(index: usize) -> String {
+    format!("team-{index}")
+}
+
+/// Waits until the machine has little to do.
+async fn settled() -> Result<()> {
+    let mut quiet = 0;
+    for _ in 0..SETTLES_WITHIN_S {
+        let before = jiffies()?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let after = jiffies()?;
+        let (idle, all) = (after.0 - before.0, after.1 - before.1);
+        quiet = if idle >= IDLE * all { quiet + 1 } else { 0 };
+        if quiet == QUIET_S {
+            return Ok(());
+        }
+    }
+    bail!("the machine has not come to rest within {SETTLES_WITHIN_S} s: end what else runs on it")
+}
+
+/// What all processors have had: idle, and in all.
+fn jiffies() -> Result<(f64, f64)> {
+    let text = std::fs::read_to_string("/proc/stat").context("this machine does not tell how busy it is")?;
+    let first = text.lines().next().unwrap_or_default();
+    let counts: Vec<f64> = first.split_whitespace().skip(1).filter_map(|count| count.parse().ok()).collect();
+    Ok((counts.get(3).copied().context("/proc/stat has no idle time")?, counts.iter().sum()))
+}
+
+async fn fill(
+    client: &Client,
+    count: usize,
+    path: &dyn Fn(usize) -> String,
+    object: &dyn Fn(usize) -> Value,
+) -> Result<()> {
+    stream::iter((0..count).map(|index| (path(index), object(index))))
+        .map(|(path, object)| async move {
             let body = object.to_string().into_bytes();
             let request = http::Request::post(path).header("content-type", "application/json").body(body)?;
             client
@@ -118,9 +165,10 @@ fn node(index: usize) -> Value {
         "status": {"capacity": room, "allocatable": room, "images": images, "conditions": [{"type": "Ready", "status": "True"}]}})
 }
 
-/// A pod of two containers; the first three are the database's.
+/// A pod of two containers; the first are the database's.
 fn pod(index: usize) -> Value {
-    let (name, owner) = if index < 3 { (format!("one-0-{index}"), "one-0") } else { (format!("pod-{index}"), "web") };
+    let (name, owner) =
+        if index < MEMBERS { (format!("one-0-{index}"), "one-0") } else { (format!("pod-{index}"), "web") };
     let env: Vec<Value> =
         (0..20).map(|n| json!({"name": format!("VARIABLE_{n}"), "value": "a value of some length"})).collect();
     let container = |name: &str| {
