@@ -187,7 +187,20 @@ fn compile(platform: Platform, package: &str, profile: &str) -> Result<PathBuf> 
         .status()?;
     ensure!(status.success(), "{package} could not be built for {target}");
     let name = if package == "kubectl-dbscale" { platform.program() } else { package };
-    Ok(workspace.join("target").join(target).join(profile).join(name))
+    let built = workspace.join("target").join(target).join(profile).join(name);
+    starts(platform, &built)?;
+    Ok(built)
+}
+
+/// Where a program is for this machine, it is run once: one that is linked in a way that its start does not know ends at once.
+fn starts(platform: Platform, program: &Path) -> Result<()> {
+    let here = platform.os == std::env::consts::OS && platform.target.starts_with(std::env::consts::ARCH);
+    if here {
+        let said = Command::new(program).arg("--version").output();
+        let said = said.with_context(|| format!("{} does not start", program.display()))?;
+        ensure!(said.status.success(), "{} does not start: it ends with {}", program.display(), said.status);
+    }
+    Ok(())
 }
 
 /// When the last commit was made, Unix seconds: the time of all that is packed.
