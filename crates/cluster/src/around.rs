@@ -240,7 +240,7 @@ impl Cluster {
         if needed { Some(self.all(kind, which).await) } else { None }
     }
 
-    /// All of a list, as the server has it in memory: by that the admission of quotas and the scheduler decide, too, and what is
+    /// All of a list, as the server has it in memory: the admission of quotas and the scheduler begin with that, too, and what is
     /// not a moment old may take a tenth of a second to come, for the server has to hear first that nothing newer is stored.
     async fn all<T: DeserializeOwned>(&self, kind: Listed, which: Which<'_>) -> Result<Vec<T>, ApiFailure> {
         let path = crate::read::path(kind.group, which.namespace, kind.plural);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderValue;
+use http::uri::Authority;
 use kube::config::{Config, KubeConfigOptions, Kubeconfig};
 
 use crate::call::Cluster;
@@ -55,6 +56,14 @@ pub enum ConnectError {
         /// Where a kubeconfig was looked for.
         place: String,
     },
+    /// The server is to be reached through a proxy.
+    #[error(
+        "the API server is to be reached through the proxy {proxy} (proxy-url of the cluster in the kubeconfig, or HTTPS_PROXY), and dbscale knows no proxies\nRun it where the server is reached directly, with HTTPS_PROXY unset"
+    )]
+    Proxy {
+        /// Its host and port; a password may stand before them.
+        proxy: String,
+    },
     /// The user to act as cannot be told to the server.
     #[error(
         "nobody can act as {user:?}: {problem}\nGive --as a user's name, such as jane or system:serviceaccount:demo:deployer"
@@ -82,10 +91,16 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     }
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
-    let client = dbscale_transport::client(config).map_err(|error| ConnectError::Kubeconfig {
-        place: format!("the kubeconfig {sources}"),
-        problem: error.to_string(),
-        remedy: "Look at the certificates and the credentials that it names".to_owned(),
+    let client = dbscale_transport::client(config).map_err(|error| match error {
+        kube::Error::ProxyProtocolUnsupported { proxy_url } => {
+            let named = proxy_url.authority().map_or("", Authority::as_str);
+            ConnectError::Proxy { proxy: named.rsplit('@').next().unwrap_or_default().to_owned() }
+        }
+        error => ConnectError::Kubeconfig {
+            place: format!("the kubeconfig {sources}"),
+            problem: error.to_string(),
+            remedy: "Look at the certificates and the credentials that it names".to_owned(),
+        },
     })?;
     let mut cluster = Cluster::new(client, server, timeout);
     cluster.default_namespace = namespace;
@@ -187,6 +202,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = configured(&options(Some("prod"), None), &kubeconfig(&folder)).await.unwrap_err();
         assert_eq!(refused.to_string(), "there is no context 'prod'; the kubeconfig has: only");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_never_passed_by() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        let text = r#"{"clusters": [{"name": "c", "cluster": {"server": "https://c.test", "proxy-url": "http://me:secret@proxy.test:3128"}}],
+            "contexts": [{"name": "only", "context": {"cluster": "c", "user": ""}}], "current-context": "only"}"#;
+        std::fs::write(&file, text).unwrap();
+        let refused =
+            connect(&Connect { kubeconfig: Some(file), ..Connect::default() }).await.err().unwrap().to_string();
+        assert!(
+            refused.starts_with("the API server is to be reached through the proxy proxy.test:3128 (proxy-url"),
+            "{refused}"
+        );
+        assert!(!refused.contains("secret"), "{refused}");
     }
 
     #[tokio::test]

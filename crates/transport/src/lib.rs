@@ -1,4 +1,4 @@
-//! The connection to an API server: one, over which all calls and watches go side by side (HTTP/2), as kubectl's go. kube's own
+//! The connection to an API server: one, once it stands, over which all calls and watches go side by side (HTTP/2), as kubectl's go. kube's own
 //! client opens a connection for each request that is under way at the same time, and each costs a handshake, some tens of
 //! kilobytes, and over a long way two round trips before anything is asked.
 //!
@@ -17,8 +17,8 @@ use tower::timeout::TimeoutLayer;
 use tower::{BoxError, ServiceBuilder};
 use tower_http::timeout::ResponseBodyTimeoutLayer;
 
-/// How long an answer, or the next part of one, may be awaited. An API server ends a watch before that, also one that has
-/// nothing to tell; a list that is never answered has no other end.
+/// How long an answer, or the next part of one, may be awaited. kube asks that a watch end before that (after 290 s), also one
+/// that has nothing to tell; a list that is never answered has no other end.
 const SILENCE: Duration = Duration::from_secs(300);
 
 /// How often a server from which nothing else comes is asked whether it is there, and how long it may take to say so: a
@@ -32,13 +32,19 @@ const ANSWER_WINDOW: u32 = 1 << 20;
 const WINDOW: u32 = 100 << 20;
 
 /// A client for one API server. Nothing is opened yet. A server, or something before it, that knows HTTP/1.1 alone is spoken to
-/// so, with a connection for each request. Nothing is sent a second time here: whoever calls decides of that, and notes it.
+/// so, with a connection for each request. Nothing is sent a second time here: whoever calls or watches decides of that, and notes it.
 ///
 /// # Errors
-/// Certificates or credentials that cannot be read.
+/// Certificates or credentials that cannot be read, or that the server is to be reached through a proxy.
 pub fn client(config: Config) -> kube::Result<kube::Client> {
+    if let Some(proxy_url) = config.proxy_url {
+        return Err(kube::Error::ProxyProtocolUnsupported { proxy_url: Box::new(proxy_url) });
+    }
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
+    // What is small, such as a request beside answers that are on their way, would wait until the other end has said that it got
+    // what went before.
+    tcp.set_nodelay(true);
     let mut tls = HttpsConnectorBuilder::new().with_tls_config(config.rustls_client_config()?).https_or_http();
     if let Some(name) = config.tls_server_name.clone() {
         let name = name.try_into().map_err(|error| kube::Error::RustlsTls(RustlsTlsError::InvalidServerName(error)))?;

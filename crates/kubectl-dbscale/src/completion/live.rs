@@ -12,8 +12,8 @@ use serde_json::Value;
 /// How long all of it may take: with what the program itself needs, an answer within 200 ms.
 const LIMIT: Duration = Duration::from_millis(150);
 
-/// How many lists are asked for at a time. Each needs a connection, and to open one takes longer than to ask for a list.
-const CONNECTIONS: usize = 3;
+/// How many lists are asked for at a time. As long as there is no connection each opens one, which takes longer than to ask.
+const AT_ONCE: usize = 3;
 
 /// The databases of an engine, of the namespace that is typed or the context's.
 pub fn databases(engine: &'static Engine, flags: &[(String, String)]) -> Vec<String> {
@@ -37,7 +37,7 @@ pub fn requests(flags: &[(String, String)]) -> Vec<String> {
             let (cluster, namespace) = (&cluster, &namespace);
             async move { cluster.operations(engine, Some(namespace)).await.unwrap_or_default() }
         });
-        gather(stream::iter(lists).buffer_unordered(CONNECTIONS), &found).await;
+        gather(stream::iter(lists).buffer_unordered(AT_ONCE), &found).await;
         Ok(())
     });
     let mut found = found.into_inner();

@@ -198,7 +198,12 @@ fn starts(platform: Platform, program: &Path) -> Result<()> {
     if here {
         let said = Command::new(program).arg("--version").output();
         let said = said.with_context(|| format!("{} does not start", program.display()))?;
-        ensure!(said.status.success(), "{} does not start: it ends with {}", program.display(), said.status);
+        ensure!(
+            said.status.success(),
+            "{} does not start ({}): releases are built with Rust 1.93 or newer",
+            program.display(),
+            said.status
+        );
     }
     Ok(())
 }

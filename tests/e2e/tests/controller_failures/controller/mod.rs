@@ -3,6 +3,7 @@
 mod clusters;
 mod ends;
 mod helm;
+mod install;
 mod kills;
 mod namespaced;
 mod network;
