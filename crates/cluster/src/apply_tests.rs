@@ -147,7 +147,7 @@ async fn a_webhook_that_cannot_be_called_has_made_nothing() {
 async fn a_server_that_is_not_there_has_made_nothing() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let server = format!("http://{closed}");
-    let client = dbscale_transport::client(kube::Config::new(server.parse().unwrap())).unwrap();
+    let (client, _) = dbscale_transport::client(kube::Config::new(server.parse().unwrap())).unwrap();
     let cluster = Cluster::new(client, server, Duration::from_millis(40));
     let failure = cluster.create(COLLECTION, &object("mine"), &write(false)).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Unreachable);

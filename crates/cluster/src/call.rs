@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use dbscale_transport::Renewal;
 use http::{Method, Request};
 use kube::client::Body;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Cluster {
     pub(crate) client: kube::Client,
+    /// Where the client has one: so that an answer that has not come keeps nothing after it waiting.
+    pub(crate) renewal: Option<Renewal>,
     /// The namespace that the kubeconfig's context names.
     pub default_namespace: String,
     /// The server's address, for messages.
@@ -115,7 +118,7 @@ impl Cluster {
     #[must_use]
     pub fn new(client: kube::Client, server: String, timeout: Duration) -> Self {
         let default_namespace = client.default_namespace().to_owned();
-        Self { client, default_namespace, server, timeout, warnings: Arc::default() }
+        Self { client, renewal: None, default_namespace, server, timeout, warnings: Arc::default() }
     }
 
     /// The same cluster, through the same client, with a list of warnings of its own: one for each target of a command,
@@ -165,6 +168,9 @@ impl Cluster {
                 Ok(Ok(value)) => return Answer { value: Ok(value), maybe_acted },
                 Ok(Err(miss)) => miss,
                 Err(_) => {
+                    if let Some(renewal) = &self.renewal {
+                        renewal.renew();
+                    }
                     let message = format!("no answer from {} within {:.0?}", self.server, self.timeout);
                     let failure = ApiFailure { kind: Kind::Timeout, ..ApiFailure::unreachable(&call.name(), message) };
                     return Answer { value: Err(failure), maybe_acted: true };

@@ -91,7 +91,7 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     }
     let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
     let namespace = config.default_namespace.clone();
-    let client = dbscale_transport::client(config).map_err(|error| match error {
+    let (client, renewal) = dbscale_transport::client(config).map_err(|error| match error {
         kube::Error::ProxyProtocolUnsupported { proxy_url } => {
             let named = proxy_url.authority().map_or("", Authority::as_str);
             ConnectError::Proxy { proxy: named.rsplit('@').next().unwrap_or_default().to_owned() }
@@ -104,6 +104,7 @@ pub async fn connect(options: &Connect) -> Result<Cluster, ConnectError> {
     })?;
     let mut cluster = Cluster::new(client, server, timeout);
     cluster.default_namespace = namespace;
+    cluster.renewal = Some(renewal);
     Ok(cluster)
 }
 

@@ -3,7 +3,7 @@ use std::net::{SocketAddr, TcpStream as StdStream};
 use std::sync::{Arc, Mutex};
 
 use futures::future::join_all;
-use http::{Request, Response, Version};
+use http::{Response, Version};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -25,6 +25,7 @@ const MANY: usize = 50;
 /// A server over TLS. A request for `/apis/many` is answered once [`MANY`] are there.
 struct Server {
     client: kube::Client,
+    renewal: Renewal,
     seen: Arc<Seen>,
     /// Ends all that it does for its connections; none is closed.
     freeze: AbortHandle,
@@ -53,10 +54,10 @@ async fn server(protocols: &[&str]) -> Server {
     tls.alpn_protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let config = config(listener.local_addr().unwrap(), cert.der().to_vec());
-    let client = client(config).unwrap();
+    let (client, renewal) = client(config).unwrap();
     let seen = Arc::<Seen>::default();
     let freeze = tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), seen.clone())).abort_handle();
-    Server { client, seen, freeze }
+    Server { client, renewal, seen, freeze }
 }
 
 async fn accept(listener: TcpListener, tls: TlsAcceptor, seen: Arc<Seen>) {
@@ -109,6 +110,19 @@ async fn all_that_is_asked_at_the_same_time_goes_over_one_connection() {
     server.many().await;
     assert_eq!(server.seen.connections.lock().unwrap().len(), 1);
     assert_eq!(*server.seen.versions.lock().unwrap(), vec![Version::HTTP_2; MANY + 1]);
+}
+
+#[tokio::test]
+async fn what_is_asked_after_a_renewal_goes_over_another_connection() {
+    let server = server(&["h2"]).await;
+    for _ in 0..2 {
+        server.ask("/apis/first").await.unwrap();
+    }
+    server.renewal.renew();
+    for _ in 0..2 {
+        server.ask("/apis/first").await.unwrap();
+    }
+    assert_eq!(server.seen.connections.lock().unwrap().len(), 2);
 }
 
 #[tokio::test]
