@@ -21,9 +21,12 @@ fn told(page: &str, words: &str) -> Vec<String> {
     line.split_whitespace().skip(1).map(str::to_owned).collect()
 }
 
+fn program() -> String {
+    std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned())
+}
+
 async fn helm(plane: &Plane, arguments: &[String]) {
-    let program = std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
-    let mut command = Command::new(program);
+    let mut command = Command::new(program());
     command.args(arguments).current_dir(repository()).env("KUBECONFIG", plane.playground.plane.kubeconfig());
     let output = command.output().await.unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -90,8 +93,7 @@ impl Look {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_helm_it_is_installed_and_upgraded_and_taken_away_with_what_asks_the_webhook_first() {
-    let program = std::env::var("HELM").unwrap_or_else(|_| "helm".to_owned());
-    if std::process::Command::new(program).arg("version").output().is_err() {
+    if Command::new(program()).arg("version").output().await.is_err() {
         println!("SKIPPED: there is no helm; name one with HELM");
         return;
     }

@@ -1,7 +1,7 @@
 //! What the README says of the cluster's side, word by word, on a control plane of its own: until the webhook's process takes
 //! the Service's place again, whatever asks it is refused.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dbscale_e2e::playground;
 use dbscale_e2e::webhook::wrong;
@@ -25,7 +25,7 @@ async fn refused(plane: &Plane, object: &Value) -> String {
             return said;
         }
         assert!(began.elapsed() < patience(), "{said}");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
