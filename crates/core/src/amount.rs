@@ -1,6 +1,7 @@
 //! Amounts as documents hold them: a quantity that may be unreadable, and a container's `resources`.
 
-use std::sync::OnceLock;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -11,8 +12,8 @@ use crate::quantity::{Quantity, QuantityError};
 pub struct Written {
     /// The text; a JSON number as its digits.
     pub text: String,
-    /// What it means.
-    pub value: Result<Quantity, QuantityError>,
+    /// What it means. An error is rare and large, and would make each amount three times as large.
+    pub value: Result<Quantity, Box<QuantityError>>,
     /// Whether the document holds a JSON number in place of a text.
     pub is_number: bool,
 }
@@ -21,7 +22,7 @@ impl Written {
     /// Reads a text.
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self { text: text.to_owned(), value: text.parse(), is_number: false }
+        Self { text: text.to_owned(), value: text.parse().map_err(Box::new), is_number: false }
     }
 
     /// Reads a JSON string or number; `None` for null.
@@ -31,7 +32,8 @@ impl Written {
             Value::Null => None,
             Value::String(text) => Some(Self::new(text)),
             other => {
-                Some(Self { text: other.to_string(), value: Quantity::from_json(other), is_number: other.is_number() })
+                let value = Quantity::from_json(other).map_err(Box::new);
+                Some(Self { text: other.to_string(), value, is_number: other.is_number() })
             }
         }
     }
@@ -52,10 +54,7 @@ impl Written {
 
 /// One amount of a container's resources as it stands in the document.
 #[derive(Debug, Clone, Copy)]
-pub struct Amount<'v> {
-    written: &'v Value,
-    value: &'v Result<Quantity, QuantityError>,
-}
+pub struct Amount<'v>(&'v Written);
 
 impl<'v> Amount<'v> {
     /// What it means.
@@ -63,7 +62,7 @@ impl<'v> Amount<'v> {
     /// # Errors
     /// What is wrong with it.
     pub fn value(self) -> Result<Quantity, &'v QuantityError> {
-        self.value.as_ref().copied()
+        self.0.value.as_ref().copied().map_err(|error| &**error)
     }
 
     /// The quantity, where it is readable.
@@ -74,13 +73,13 @@ impl<'v> Amount<'v> {
 
     /// The text; a JSON number as its digits.
     #[must_use]
-    pub fn text(self) -> String {
-        self.written.as_str().map_or_else(|| self.written.to_string(), str::to_owned)
+    pub fn text(self) -> &'v str {
+        &self.0.text
     }
 
     /// Whether both mean the same, or are the same unreadable text.
     fn same_as(self, other: Self) -> bool {
-        self.written == other.written
+        self.0 == other.0
             || match (self.quantity(), other.quantity()) {
                 (Some(mine), Some(theirs)) => mine == theirs,
                 _ => false,
@@ -95,7 +94,7 @@ impl From<Quantity> for Written {
 }
 
 /// The two halves of a container's resources.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// What the scheduler sets aside.
     Requests,
@@ -117,37 +116,50 @@ impl Side {
     }
 }
 
+/// The names that nearly every container has amounts of: no text is made for them.
+const COMMON: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
+
 /// A container's `resources` as it stands in a document: `{requests: {cpu, memory, …}, limits: {…}}`.
-#[derive(Debug, Clone, Default)]
+///
+/// Each amount is read once, and a clone shares them: a dozen rules ask.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceSet {
-    document: Value,
-    /// What the amounts of each side mean, in the document's order: a dozen rules ask, and each amount is read once.
-    read: OnceLock<[Vec<Result<Quantity, QuantityError>>; 2]>,
+    /// Those of the requests, then those of the limits, each by name.
+    amounts: Arc<[Entry]>,
+    /// What else stands there (`claims`).
+    rest: Option<Arc<Map<String, Value>>>,
 }
 
-impl PartialEq for ResourceSet {
-    fn eq(&self, other: &Self) -> bool {
-        self.document == other.document
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    side: Side,
+    name: Cow<'static, str>,
+    amount: Written,
+}
+
+impl Entry {
+    fn new(side: Side, name: &str, amount: Written) -> Self {
+        let common = COMMON.into_iter().find(|common| *common == name);
+        Self { side, name: common.map_or_else(|| name.to_owned().into(), Cow::Borrowed), amount }
     }
 }
-
-impl Eq for ResourceSet {}
 
 impl ResourceSet {
-    /// Takes a `resources` object; anything else counts as empty.
+    /// Takes a `resources` object; anything else counts as empty, and a null as not there.
     #[must_use]
     pub fn of(value: Option<&Value>) -> Self {
-        Self::made_of(value.filter(|v| v.is_object()).cloned().unwrap_or(Value::Null))
-    }
-
-    fn made_of(document: Value) -> Self {
-        Self { document, read: OnceLock::new() }
-    }
-
-    /// What one side holds, by name.
-    fn written(&self, side: Side) -> impl Iterator<Item = (&String, &Value)> {
-        let entries = self.document.get(side.field()).and_then(Value::as_object).into_iter().flatten();
-        entries.filter(|(_, value)| !value.is_null())
+        let Some(document) = value.and_then(Value::as_object) else { return Self::default() };
+        let amounts = Side::ALL.into_iter().flat_map(|side| {
+            let written = document.get(side.field()).and_then(Value::as_object).into_iter().flatten();
+            written.filter_map(move |(name, value)| Some(Entry::new(side, name, Written::of(value)?)))
+        });
+        let is_rest = |name: &str| Side::ALL.iter().all(|side| side.field() != name);
+        let rest: Map<_, _> = document
+            .iter()
+            .filter(|(name, _)| is_rest(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        Self { amounts: amounts.collect(), rest: (!rest.is_empty()).then(|| Arc::new(rest)) }
     }
 
     /// The amount of one resource.
@@ -158,14 +170,7 @@ impl ResourceSet {
 
     /// The amounts of one side, by name.
     pub fn amounts(&self, side: Side) -> impl Iterator<Item = (&str, Amount<'_>)> {
-        let read = self.read.get_or_init(|| {
-            Side::ALL.map(|side| self.written(side).map(|(_, written)| Quantity::from_json(written)).collect())
-        });
-        let meant = match side {
-            Side::Requests => &read[0],
-            Side::Limits => &read[1],
-        };
-        self.written(side).zip(meant).map(|((name, written), value)| (name.as_str(), Amount { written, value }))
+        self.amounts.iter().filter(move |entry| entry.side == side).map(|entry| (&*entry.name, Amount(&entry.amount)))
     }
 
     /// The amount that sizes the container: its request, else its limit.
@@ -178,52 +183,39 @@ impl ResourceSet {
     /// Whether nothing is set.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        Side::ALL.iter().all(|side| self.written(*side).next().is_none())
+        self.amounts.is_empty()
     }
 
     /// The same with `name` set on both sides; everything else stays.
     #[must_use]
     pub fn with(&self, name: &str, amount: Quantity) -> Self {
-        let mut value = if self.document.is_object() { self.document.clone() } else { Value::Object(Map::new()) };
-        for side in Side::ALL {
-            if !value[side.field()].is_object() {
-                value[side.field()] = Value::Object(Map::new());
-            }
-            value[side.field()][name] = Value::from(amount.to_string());
-        }
-        Self::made_of(value)
+        let others = self.amounts.iter().filter(|entry| entry.name != name).cloned();
+        let both = Side::ALL.map(|side| Entry::new(side, name, amount.into()));
+        let mut amounts: Vec<Entry> = others.chain(both).collect();
+        amounts.sort_by(|a, b| (a.side, &a.name).cmp(&(b.side, &b.name)));
+        Self { amounts: amounts.into(), rest: self.rest.clone() }
     }
 
-    /// The amounts of each resource that differs from `old` on one side or on both; a null where none does.
+    /// The amounts of each resource that differs from `old` on one side or on both; empty where none does.
     #[must_use]
     pub fn changed_from(&self, old: &Self) -> Self {
-        if self == old {
-            return Self::default();
-        }
         let same = |name: &str| {
             Side::ALL.iter().all(|side| match (self.amount(*side, name), old.amount(*side, name)) {
                 (Some(mine), Some(theirs)) => mine.same_as(theirs),
                 (mine, theirs) => mine.is_none() && theirs.is_none(),
             })
         };
-        let mut changed = Value::Null;
-        for side in Side::ALL {
-            for (name, amount) in self.written(side).filter(|(name, _)| !same(name)) {
-                changed[side.field()][name] = amount.clone();
-            }
+        if self.amounts == old.amounts {
+            return Self::default();
         }
-        Self::made_of(changed)
+        Self { amounts: self.amounts.iter().filter(|entry| !same(&entry.name)).cloned().collect(), rest: None }
     }
 
     /// The same with `name` on neither side.
     #[must_use]
-    pub fn without(mut self, name: &str) -> Self {
-        for side in Side::ALL {
-            if let Some(amounts) = self.document.get_mut(side.field()).and_then(Value::as_object_mut) {
-                amounts.remove(name);
-            }
-        }
-        Self::made_of(self.document)
+    pub fn without(&self, name: &str) -> Self {
+        let others = self.amounts.iter().filter(|entry| entry.name != name);
+        Self { amounts: others.cloned().collect(), rest: self.rest.clone() }
     }
 
     /// Whether both mean the same amounts, however they are spelled.
@@ -240,10 +232,15 @@ impl ResourceSet {
         covered(self, other) && covered(other, self)
     }
 
-    /// The document.
+    /// The document; a null where nothing is set.
     #[must_use]
     pub fn to_json(&self) -> Value {
-        self.document.clone()
+        let mut document = self.rest.as_deref().cloned().unwrap_or_default();
+        for entry in &*self.amounts {
+            let side = document.entry(entry.side.field()).or_insert_with(|| Value::Object(Map::new()));
+            side[&*entry.name] = entry.amount.to_json();
+        }
+        if document.is_empty() { Value::Null } else { Value::Object(document) }
     }
 }
 

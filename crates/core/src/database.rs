@@ -330,7 +330,7 @@ fn place(component: &'static Component, object: &Value, version: &str, item: Opt
         if let (Some(at), Some(size)) = (&at, size)
             && size.starts_with(at.segments())
         {
-            place.resources = std::mem::take(&mut place.resources).without("storage");
+            place.resources = place.resources.without("storage");
         }
     }
     if let Some(Storage { at: Some(_), kind, size, class, size_path, size_pointer, .. }) = &component.storage {

@@ -1,6 +1,7 @@
 //! What is known of the present when a change is judged. Rules never look anything up: what is not here is not known.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -40,8 +41,8 @@ pub struct Facts {
     pub unreadable_policies: Vec<Unreadable>,
 }
 
-/// A fact that may not have been looked up.
-#[derive(Debug, Clone, Default)]
+/// A fact that may not have been looked up. Whoever keeps it shares it with those who judge by it.
+#[derive(Debug, Default)]
 pub enum Known<T> {
     /// Nobody looked.
     #[default]
@@ -49,7 +50,24 @@ pub enum Known<T> {
     /// Looked, and it is not there.
     Missing,
     /// It is there.
-    Here(T),
+    Here(Arc<T>),
+}
+
+// Not derived: that would ask for a fact that can be copied.
+impl<T> Clone for Known<T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Missing => Self::Missing,
+            Self::Here(fact) => Self::Here(Arc::clone(fact)),
+        }
+    }
+}
+
+impl<T> From<T> for Known<T> {
+    fn from(fact: T) -> Self {
+        Self::Here(Arc::new(fact))
+    }
 }
 
 impl<T> Known<T> {

@@ -7,6 +7,7 @@ mod common;
 use common::{database, denials, facts, one_item, present, request, verdict};
 use dbscale_core::catalog::{Catalog, Component, Count, Engine, Pointer, Topology};
 use dbscale_core::change::{Change, STANZAS};
+use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, ClassFact, Facts, Known};
 use dbscale_core::rules::judge;
 use dbscale_core::status::{Operation, Phase};
@@ -325,8 +326,7 @@ fn a_new_database_keeps_the_floors_and_a_changed_one_never_shrinks() {
         };
         assert!(denials(&create(&part.object)).is_empty(), "{}: {:?}", part.name(), create(&part.object));
         let old = part.facts.database.here().unwrap();
-        let update =
-            |object: &Value| judge_of(&Change::of_update(old, facts(part.engine, object).database.here().unwrap()));
+        let update = |object: &Value| judge_of(&Change::of_update(old, Database::of(part.engine, object)));
         assert!(update(&part.object).is_empty(), "{}", part.name());
         for at in [&part.component.replicas, &part.component.shards].into_iter().flatten().filter_map(|c| c.at.as_ref())
         {

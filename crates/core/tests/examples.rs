@@ -14,7 +14,7 @@ use common::{data, documents};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Case, Facts, Known};
+use dbscale_core::facts::{Case, Facts};
 use dbscale_core::rules::judge;
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ fn refusals(ask: &Value, databases: &[Database]) -> BTreeSet<&'static str> {
     let engine = Catalog::builtin().of_ops_kind(text(ask, "/kind")).unwrap();
     let name = text(ask, &format!("/spec/{}/name", engine.reference));
     let meant = databases.iter().filter(|d| d.engine.name == engine.name && d.name == name);
-    let mut facts: Vec<Facts> = meant.map(|d| Facts { database: Known::Here(d.clone()), ..Facts::default() }).collect();
+    let mut facts: Vec<Facts> = meant.map(|d| Facts { database: d.clone().into(), ..Facts::default() }).collect();
     if facts.is_empty() {
         facts.push(Facts::default());
     }

@@ -70,7 +70,7 @@ fn judged(documents: &[Value]) -> Vec<Finding> {
         return verdict(engine, last, &present);
     }
     let engine = catalog.of_kind(&kind(last)).unwrap();
-    let change = Change::of_update(present.database.here().unwrap(), &Database::of(engine, last));
+    let change = Change::of_update(present.database.here().unwrap(), Database::of(engine, last));
     rules::judge(&Case { change: &change, facts: &present })
 }
 

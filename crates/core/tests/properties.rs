@@ -234,7 +234,7 @@ proptest! {
         let (old, new) = (facts(engine, &sized(present)), facts(engine, &sized(wanted)));
         let ask = request(engine, "VolumeExpansion", storage.ask.as_ref(), json!(wanted.to_string()));
         let asked = denials(&verdict(engine, &ask, &old));
-        let change = Change::of_update(old.database.here().unwrap(), new.database.here().unwrap());
+        let change = Change::of_update(old.database.here().unwrap(), new.database.here().unwrap().clone());
         let patched = denials(&judge(&Case { change: &change, facts: &old }));
         let (of_request, of_update): (&[&str], &[&str]) = match wanted.cmp(&present) {
             std::cmp::Ordering::Less => (&["storage/no-shrink"], &["storage/no-shrink"]),
@@ -298,7 +298,7 @@ proptest! {
             prop_assert!(found.iter().all(speaks));
         }
         let (old, new) = (Database::of(engine, &right), Database::of(engine, &other));
-        for change in [Change::of_update(&old, &new), Change::of_update(&new, &old), Change::of_create(&new)] {
+        for change in [Change::of_update(&old, new.clone()), Change::of_update(&new, old.clone()), Change::of_create(&new)] {
             let found = judge(&Case { change: &change, facts: &known });
             prop_assert!(found.iter().all(speaks));
         }

@@ -9,13 +9,11 @@ use std::fmt::Display;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IntoDeserializer as _, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 use serde_json::Error;
-use wide::u8x16;
+
+use crate::blocks;
 
 /// How deep what is read may be, as for serde_json.
 const DEEPEST: u8 = 128;
-
-/// Bytes that are looked at at once.
-const BLOCK: usize = 64;
 
 /// Reads one document.
 #[derive(Debug)]
@@ -91,6 +89,7 @@ impl<'de> Reader<'de> {
         let mut escapes = false;
         let mut at = 0;
         loop {
+            at += blocks::plain(rest.get(at..).unwrap_or_default());
             match rest.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -110,11 +109,17 @@ impl<'de> Reader<'de> {
         let start = self.at;
         let (inner, escapes) = self.text()?;
         if escapes {
-            let quoted = self.bytes.get(start..self.at).unwrap_or_default();
-            return serde_json::from_slice::<String>(quoted)?.into_deserializer().deserialize_any(visitor);
+            return self.visit_escaped(start, visitor);
         }
         let text = std::str::from_utf8(inner).map_err(|_| self.wrong("a text that is no UTF-8"))?;
         visitor.visit_borrowed_str(text)
+    }
+
+    /// The text with escapes that has been read from `start` on.
+    #[cold]
+    fn visit_escaped<V: Visitor<'de>>(&self, start: usize, visitor: V) -> Result<V::Value, Error> {
+        let quoted = self.bytes.get(start..self.at).unwrap_or_default();
+        serde_json::from_slice::<String>(quoted)?.into_deserializer().deserialize_any(visitor)
     }
 
     /// What is inside of the brackets that open here, read by `visit`.
@@ -134,8 +139,8 @@ impl<'de> Reader<'de> {
     /// Passes over a value.
     fn skip(&mut self) -> Result<(), Error> {
         match self.peek()? {
-            b'{' | b'[' => self.skip_brackets(),
-            b'"' => self.skip_text(),
+            b'{' | b'[' => self.skip_over(blocks::brackets, "a value"),
+            b'"' => self.skip_over(blocks::text, "a text"),
             b'-' | b'0'..=b'9' | b't' | b'f' | b'n' => {
                 self.scalar();
                 Ok(())
@@ -144,110 +149,14 @@ impl<'de> Reader<'de> {
         }
     }
 
-    fn skip_text(&mut self) -> Result<(), Error> {
-        let mut text = Texts::default();
-        for (number, block) in blocks(self.bytes.get(self.at..).unwrap_or_default()).enumerate() {
-            let inside = text.inside(&block);
-            // The first quote opens it: then the first byte outside is the one that closes it.
-            if inside != u64::MAX {
-                self.at += number * BLOCK + inside.trailing_ones() as usize + 1;
-                return if self.at <= self.bytes.len() { Ok(()) } else { Err(self.wrong("EOF while parsing a text")) };
+    fn skip_over(&mut self, length: impl FnOnce(&[u8]) -> Option<usize>, what: &str) -> Result<(), Error> {
+        match length(self.bytes.get(self.at..).unwrap_or_default()) {
+            Some(length) => {
+                self.at += length;
+                Ok(())
             }
+            None => Err(self.wrong(format_args!("EOF while parsing {what}"))),
         }
-        Err(self.wrong("EOF while parsing a text"))
-    }
-
-    fn skip_brackets(&mut self) -> Result<(), Error> {
-        let (mut texts, mut depth) = (Texts::default(), 0);
-        for (number, block) in blocks(self.bytes.get(self.at..).unwrap_or_default()).enumerate() {
-            let outside = !texts.inside(&block);
-            let (opening, mut closing) = (block.either(b'{') & outside, block.either(b'}') & outside);
-            let mut closed = 0;
-            // Below as many closing brackets as are open the end cannot be in this block.
-            if depth <= closing.count_ones() {
-                while closing != 0 {
-                    let bit = closing.trailing_zeros();
-                    closed += 1;
-                    if depth + (opening & ((1 << bit) - 1)).count_ones() == closed {
-                        self.at += number * BLOCK + bit as usize + 1;
-                        return Ok(());
-                    }
-                    closing &= closing - 1;
-                }
-            } else {
-                closed = closing.count_ones();
-            }
-            depth = depth + opening.count_ones() - closed;
-        }
-        Err(self.wrong("EOF while parsing a value"))
-    }
-}
-
-/// The bytes in blocks; the last one is filled with blanks.
-fn blocks(bytes: &[u8]) -> impl Iterator<Item = Block> {
-    let (whole, rest) = bytes.as_chunks::<BLOCK>();
-    let mut last = [b' '; BLOCK];
-    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-    let last = (!rest.is_empty()).then_some(last);
-    whole.iter().copied().chain(last).map(|bytes| {
-        let part = |n: usize| u8x16::new(std::array::from_fn(|i| bytes[n * 16 + i]));
-        Block([part(0), part(1), part(2), part(3)])
-    })
-}
-
-/// 64 bytes. Of what is found in them bit 0 stands for the first.
-struct Block([u8x16; 4]);
-
-impl Block {
-    /// Where `byte` is.
-    fn find(&self, byte: u8) -> u64 {
-        self.bits(|part| part.simd_eq(u8x16::splat(byte)))
-    }
-
-    /// Where `bracket` is, a curly one, or the square one that stands for it: they differ by one bit.
-    fn either(&self, bracket: u8) -> u64 {
-        self.bits(|part| (part | u8x16::splat(0x20)).simd_eq(u8x16::splat(bracket)))
-    }
-
-    fn bits(&self, is: impl Fn(u8x16) -> u8x16) -> u64 {
-        let [a, b, c, d] = self.0.map(|part| u64::from(is(part).to_bitmask()));
-        a | b << 16 | c << 32 | d << 48
-    }
-}
-
-/// Where texts are, block by block.
-#[derive(Default)]
-struct Texts {
-    /// All ones where the block before ended within a text.
-    within: u64,
-    /// 1 where it ended with a backslash that escapes the first byte.
-    escaped: u64,
-}
-
-impl Texts {
-    /// The bytes that are inside a text, its opening quote among them and not its closing one.
-    fn inside(&mut self, block: &Block) -> u64 {
-        let mut escaped = self.escaped;
-        self.escaped = 0;
-        let mut backslashes = block.find(b'\\') & !escaped;
-        while backslashes != 0 {
-            let bit = backslashes.trailing_zeros();
-            backslashes &= backslashes - 1;
-            if bit == 63 {
-                self.escaped = 1;
-            } else {
-                // What is escaped escapes nothing, be it a backslash or not.
-                escaped |= 2 << bit;
-                backslashes &= !(2 << bit);
-            }
-        }
-        let mut inside = block.find(b'"') & !escaped;
-        for shift in [1, 2, 4, 8, 16, 32] {
-            inside ^= inside << shift;
-        }
-        inside ^= self.within;
-        self.within = if inside >> 63 == 1 { u64::MAX } else { 0 };
-        inside
     }
 }
 
@@ -284,13 +193,20 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_some(self)
     }
 
+    /// A name is compared and nothing else: whether it is UTF-8 shows in that.
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let start = self.at;
+        let (inner, escapes) = self.text()?;
+        if escapes { self.visit_escaped(start, visitor) } else { visitor.visit_borrowed_bytes(inner) }
+    }
+
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
-        tuple_struct map struct enum identifier
+        tuple_struct map struct enum
     }
 }
 

@@ -65,11 +65,11 @@ impl Asked {
             (Role::Database, Operation::Create) => Change::of_create(&Database::of(engine, &object)),
             (Role::Database, Operation::Update) => {
                 let old = Database::of(engine, review.old.as_ref()?);
-                let change = Change::of_update(&old, &Database::of(engine, &object));
+                let change = Change::of_update(&old, Database::of(engine, &object));
                 if is_nothing(&change) {
                     return None;
                 }
-                told.database = Known::Here(old);
+                told.database = old.into();
                 change
             }
             (_, Operation::Other) => return None,

@@ -74,7 +74,7 @@ mod tests {
         let old = database(3, "10Gi", "1Gi");
         let request = json!({"metadata": {"name": "ask"}, "spec": spec});
         let seen = Seen::of(&request, old.engine, Timestamp::UNIX_EPOCH);
-        let mut change = Change::of_update(&old, &new);
+        let mut change = Change::of_update(&old, new);
         leave_out(&mut change, &old, &[seen]);
         assert_eq!(change.wishes.len(), left, "{:?}", change.wishes);
     }

@@ -1,7 +1,7 @@
 //! `POST /validate`: reads, judges, answers, and keeps count.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use axum::routing::post;
 use bytes::Bytes;
 use futures::poll;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer;
 use crate::judge::{Judge, Verdict};
@@ -47,6 +47,41 @@ pub struct App {
     metrics: Metrics,
     limits: Limits,
     room: Semaphore,
+    buffers: Buffers,
+}
+
+/// Buffers for bodies that wait for the next one. What is as large as a body is not cheap to take from the heap and to give
+/// back: that is when the allocator tidies up.
+#[derive(Default)]
+struct Buffers(Mutex<Vec<Vec<u8>>>);
+
+/// How many buffers wait at most.
+const WAITING: usize = 8;
+
+/// A buffer in use; it waits again when it is dropped.
+struct Buffer<'b> {
+    bytes: Vec<u8>,
+    of: &'b Buffers,
+}
+
+impl Buffers {
+    fn take(&self) -> Buffer<'_> {
+        Buffer { bytes: self.waiting().pop().unwrap_or_default(), of: self }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Buffer<'_> {
+    fn drop(&mut self) {
+        let mut waiting = self.of.waiting();
+        if self.bytes.capacity() <= SMALL && waiting.len() < WAITING {
+            self.bytes.clear();
+            waiting.push(std::mem::take(&mut self.bytes));
+        }
+    }
 }
 
 /// Why a request gets no review in answer.
@@ -77,7 +112,7 @@ impl App {
     #[must_use]
     pub fn new(judge: Judge, metrics: Metrics, limits: Limits) -> Arc<Self> {
         let room = Semaphore::new(limits.bodies);
-        Arc::new(Self { judge, metrics, limits, room })
+        Arc::new(Self { judge, metrics, limits, room, buffers: Buffers::default() })
     }
 
     /// Its one path.
@@ -86,20 +121,22 @@ impl App {
     }
 
     async fn answer(&self, request: Request, began: Instant) -> Result<Bytes, Refusal> {
-        let (body, _room) = self.body(request).await?;
-        let mut review = review::read(&body)?;
+        let mut body = self.buffers.take();
+        let _room = self.body(request, &mut body.bytes).await?;
+        let mut review = review::read(&body.bytes)?;
         let verdict = self.judge.judge(&mut review).await;
         let answer = answer::write(&review, &verdict.findings);
         self.tell(&review, &verdict, began);
         Ok(answer.into())
     }
 
-    /// The body, and the room that it takes.
-    async fn body(&self, request: Request) -> Result<(Bytes, Option<tokio::sync::SemaphorePermit<'_>>), Refusal> {
+    /// Reads the body, and answers the room that it takes.
+    async fn body(&self, request: Request, into: &mut Vec<u8>) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
         let limit = self.limits.body;
-        let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let told: Option<usize> =
+            request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
         // Without a length it may be as long as any.
-        let length: usize = length.unwrap_or(limit);
+        let length = told.unwrap_or(limit);
         if length > limit {
             return Err(Refusal::TooLarge(limit));
         }
@@ -110,11 +147,18 @@ impl App {
             } else {
                 None
             };
-            match Limited::new(request.into_body(), limit).collect().await {
-                Ok(body) => Ok((body.to_bytes(), room)),
-                Err(error) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge(limit)),
-                Err(_) => Err(Refusal::Broken),
+            // It may say a length and send nothing: what is not written to is no memory yet.
+            into.reserve_exact(told.unwrap_or_default());
+            let mut frames = Limited::new(request.into_body(), limit);
+            while let Some(frame) = frames.frame().await {
+                match frame {
+                    // What is no data is trailers.
+                    Ok(frame) => frame.into_data().into_iter().for_each(|data| into.extend_from_slice(&data)),
+                    Err(error) if error.is::<LengthLimitError>() => return Err(Refusal::TooLarge(limit)),
+                    Err(_) => return Err(Refusal::Broken),
+                }
             }
+            Ok(room)
         };
         let mut arrive = pin!(arrive);
         // Most bodies are there with their head: no timer is set for those.

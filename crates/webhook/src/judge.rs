@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use dbscale_cluster::cache::{Cache, Seen};
 use dbscale_cluster::{ApiFailure, Cluster};
-use dbscale_core::database::Database;
 use dbscale_core::facts::{Case, ClassFact, Facts, Known};
 use dbscale_core::finding::{Finding, RuleId, Severity};
 use dbscale_core::rules::{DIRECT_EDIT, OF_POLICIES, POLICY_DIRECT_EDITS, lookup_failed};
@@ -220,11 +219,10 @@ impl Judge {
 
     /// All that is needed, out of the cache; `None` where a part of it is not known there.
     fn cached(&self, asked: &Asked, needs: Needs) -> Option<Facts> {
-        let database = match self.cache.database(asked.engine, &asked.namespace, &asked.database) {
-            Known::Unknown => return None,
-            Known::Missing => Known::Missing,
-            Known::Here(object) => Known::Here(Database::of(asked.engine, &object)),
-        };
+        let database = self.cache.database(asked.engine, &asked.namespace, &asked.database);
+        if matches!(database, Known::Unknown) {
+            return None;
+        }
         let operations = active(self.known_operations(asked)?);
         let classes = if needs.classes { self.cache.classes()? } else { asked.told.classes.clone() };
         let mut facts = Facts { database, operations, classes, ..asked.told.clone() };

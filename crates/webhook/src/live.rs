@@ -55,7 +55,7 @@ pub async fn read(cluster: &Cluster, cache: &Cache, asked: &Asked, needs: Needs)
         let operations = if needs.operations { operations(cluster, cache, asked).await? } else { Vec::new() };
         let database = if needs.database {
             match cluster.database(engine, namespace, name).await {
-                Ok(object) => Known::Here(Database::of(engine, &object)),
+                Ok(object) => Database::of(engine, &object).into(),
                 Err(failure) if matches!(failure.kind, Kind::NotFound | Kind::NotInstalled) => Known::Missing,
                 Err(failure) => return Err(failure),
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Facts, Known};
+use dbscale_core::facts::Facts;
 use dbscale_core::plan::{Intent, Stamp, Step, plan};
 use dbscale_core::preflight::object::{Node, Pod};
 use dbscale_core::preflight::{Around, Choice, Reach, judge};
@@ -79,7 +79,7 @@ async fn parts(client: &Client) -> Result<(f64, f64)> {
     let (nodes, pods) = (text("/api/v1/nodes").await?, text("/api/v1/pods").await?);
     let engine = Catalog::builtin().find("mongodb").context("no such engine")?;
     let object: Value = serde_json::from_str(&text("/apis/kubedb.com/v1/namespaces/default/mongodbs/one-0").await?)?;
-    let facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
+    let facts = Facts { database: Database::of(engine, &object).into(), ..Facts::default() };
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };
     let intent = Intent { memory: "4Gi".parse().ok(), ..Intent::default() };
     let plan = plan(&facts, &intent, &stamp).map_err(|error| anyhow::anyhow!("{error:?}"))?;

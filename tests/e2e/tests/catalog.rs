@@ -7,7 +7,7 @@ use dbscale_cluster::connect::{Connect, connect};
 use dbscale_cluster::read::operations_path;
 use dbscale_core::catalog::{Catalog, Component, Engine};
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Facts, Known};
+use dbscale_core::facts::Facts;
 use dbscale_core::plan::{Intent, Plan, Stamp, Step, StorageVia, plan};
 use dbscale_e2e::{World, databases, playground};
 use serde_json::Value;
@@ -45,7 +45,7 @@ fn holds(kept: &Value, sent: &Value) -> bool {
 }
 
 fn planned(engine: &'static Engine, object: &Value, intent: &Intent) -> Result<Plan, String> {
-    let facts = Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() };
+    let facts = Facts { database: Database::of(engine, object).into(), ..Facts::default() };
     let stamp = Stamp { unix_seconds: 1_763_937_600, request_id: "test".to_owned(), requested_by: None, name: None };
     plan(&facts, intent, &stamp).map_err(|e| format!("{e:?}"))
 }

@@ -1,16 +1,17 @@
 //! What is known of a cluster's databases, OpsRequests, storage classes and namespaces: trimmed views, fed by watches
 //! ([`crate::watch`]).
 //!
-//! A database is kept as the text of its trimmed object, some hundred bytes; the typed view is five times as large, and is
-//! made again where it is asked for. Of OpsRequests the active ones are kept, and the finished ones for ten minutes.
+//! A database is kept as it is judged by: read once when a watch tells of it, and shared with each review that asks. Of
+//! OpsRequests the active ones are kept, and the finished ones for ten minutes.
 
 mod policies;
 mod store;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dbscale_core::catalog::{Catalog, Engine, SetKind};
+use dbscale_core::database::Database;
 use dbscale_core::facts::{ClassFact, Known};
 use dbscale_core::json;
 use dbscale_core::policy::ENFORCEMENT;
@@ -49,7 +50,7 @@ impl Seen {
     pub fn of(object: &Value, engine: &Engine, now: Timestamp) -> Self {
         let operation = Operation::of(object, &engine.reference);
         let ended_s = operation.phase.is_finished().then(|| ended(object).unwrap_or(now).as_second());
-        let spec = object.get("spec").map(Value::to_string).unwrap_or_default().into_bytes().into();
+        let spec = object.get("spec").and_then(|spec| serde_json::to_vec(spec).ok()).unwrap_or_default().into();
         Self { operation, spec, ended_s, admitted_ms: None }
     }
 
@@ -74,7 +75,7 @@ fn ended(object: &Value) -> Option<Timestamp> {
 
 #[derive(Debug, Default)]
 struct Kinds {
-    databases: Store<Box<[u8]>>,
+    databases: Store<Arc<Database>>,
     /// By their database; the objects' own names are in them.
     operations: Store<Vec<Seen>>,
 }
@@ -198,11 +199,15 @@ impl Cache {
                 }
             }),
             Topic::Engine(engine, Role::Database) => {
+                let Some(known) = Catalog::builtin().find(engine) else { return };
                 feed(&mut inner.engines.entry(engine).or_default().databases, event, |items, object, there| {
                     let (namespace, name) = key(object);
                     let key = joined(namespace, name);
                     if there {
-                        items.insert(key, object.to_string().into_bytes().into());
+                        let mut database = Database::of(known, object);
+                        // It stays, and nearly always it is one that was given room for four.
+                        database.components.shrink_to_fit();
+                        items.insert(key, Arc::new(database));
                     } else {
                         items.remove(&key);
                     }
@@ -242,13 +247,13 @@ impl Cache {
         }
     }
 
-    /// A database, trimmed; unknown where its kind is not read.
+    /// A database; unknown where its kind is not read.
     #[must_use]
-    pub fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Known<Value> {
+    pub fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Known<Database> {
         let inner = self.lock();
         let Some(store) = inner.engines.get(engine.name.as_str()).map(|k| &k.databases) else { return Known::Unknown };
         match store.items.get(&*joined(namespace, name)) {
-            Some(text) => serde_json::from_slice(text).map_or(Known::Unknown, Known::Here),
+            Some(database) => Known::Here(Arc::clone(database)),
             None if store.state == State::Synced => Known::Missing,
             None => Known::Unknown,
         }

@@ -104,9 +104,8 @@ impl Inner {
         if policy.spec.selector.is_none() {
             return true;
         }
-        let text = self.engines.get(engine.name.as_str()).and_then(|kinds| kinds.databases.items.get(key));
-        let object: Option<Value> = text.and_then(|text| serde_json::from_slice(text).ok());
-        policy.selects(&object.as_ref().map(labels_of).unwrap_or_default())
+        let database = self.engines.get(engine.name.as_str()).and_then(|kinds| kinds.databases.items.get(key));
+        database.map_or_else(|| policy.selects(&Labels::default()), |database| policy.selects(&database.labels))
     }
 }
 

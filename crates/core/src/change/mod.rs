@@ -240,8 +240,14 @@ impl Change {
 
     /// What an update of a database object changes: only values that differ.
     #[must_use]
-    pub fn of_update(old: &Database, new: &Database) -> Self {
-        update::change(Some(old), new)
+    pub fn of_update(old: &Database, new: Database) -> Self {
+        let mut change = update::change(Some(old), &new);
+        if let Source::Update(update) = &mut change.source
+            && !change.wishes.is_empty()
+        {
+            update.after = Some(Box::new(new));
+        }
+        change
     }
 
     /// A direct patch of the size of a component's volumes.

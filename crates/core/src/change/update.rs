@@ -52,12 +52,11 @@ pub(super) fn change(old: Option<&Database>, new: &Database) -> Change {
         }
     }
     let by = new.requested_by.as_ref().filter(|by| old.is_none_or(|old| old.requested_by.as_ref() != Some(by)));
-    let after = (old.is_some() && !wishes.is_empty()).then(|| Box::new(new.clone()));
     Change {
         engine: new.engine,
         namespace: new.namespace.clone(),
         database: new.name.clone(),
-        source: Source::Update(Update { lost: old.map(|old| lost(old, new)).unwrap_or_default(), after }),
+        source: Source::Update(Update { lost: old.map(|old| lost(old, new)).unwrap_or_default(), after: None }),
         wishes,
         requested_by: by.cloned(),
         overlong: new.overlong && old.is_none_or(|old| !old.overlong),
@@ -203,7 +202,7 @@ mod tests {
         let new = database(
             &json!({"requests": {"cpu": "2", "memory": "8192Mi"}, "limits": {"cpu": "1000m", "memory": "4Gi"}}),
         );
-        let wishes = Change::of_update(&old, &new).wishes;
+        let wishes = Change::of_update(&old, new).wishes;
         assert_eq!(wishes.len(), 1);
         assert_eq!(wishes[0].path, "spec.podTemplate.spec.containers[name=mysql].resources");
         let What::Resources(set) = &wishes[0].what else { panic!("{wishes:?}") };

@@ -11,6 +11,7 @@ mod storage;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -306,6 +307,7 @@ fn judge(facts: &Facts, steps: &[Step]) -> Vec<Finding> {
 /// The present as the steps behind a direct growth of storage will find it: with the new size, and the old claim template.
 fn after(facts: &mut Facts, patch: &PatchStep) {
     let Known::Here(database) = &mut facts.database else { return };
+    let database = Arc::make_mut(database);
     for wish in &patch.change.wishes {
         let of_wish = |c: &&mut ComponentView| c.key == wish.component && c.item == wish.item;
         for place in database.components.iter_mut().find(of_wish).into_iter().flat_map(|c| &mut c.places) {

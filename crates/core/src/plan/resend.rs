@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
-    use crate::facts::Known;
+
     use crate::plan::{BEFORE, RETRY_OF};
 
     fn facts() -> Facts {
@@ -159,7 +159,7 @@ mod tests {
             "spec": {"replicaSet": {"name": "rs0"}, "replicas": 3,
                 "podTemplate": {"spec": {"containers": [{"name": "mongodb", "resources": resources}]}}}});
         let engine = Catalog::builtin().find("mongodb").unwrap();
-        Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() }
+        Facts { database: Database::of(engine, &object).into(), ..Facts::default() }
     }
 
     fn pod(memory: &str) -> PodFact {

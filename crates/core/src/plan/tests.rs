@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{BEFORE, Intent, Plan, PlanError, REQUEST_ID, REVERT_TO, Stamp, Step, StorageVia, plan};
 use crate::catalog::Catalog;
 use crate::database::Database;
-use crate::facts::{ClaimFact, Facts, Known};
+use crate::facts::{ClaimFact, Facts};
 use crate::status::{Operation, Phase};
 
 fn storage(size: &str) -> Value {
@@ -31,7 +31,7 @@ fn sharded() -> Value {
 
 fn facts(object: &Value) -> Facts {
     let engine = Catalog::builtin().of_kind(object["kind"].as_str().unwrap()).unwrap();
-    Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() }
+    Facts { database: Database::of(engine, object).into(), ..Facts::default() }
 }
 
 fn planned(facts: &Facts, intent: &Intent) -> Result<Plan, PlanError> {

@@ -68,7 +68,7 @@ mod tests {
     use crate::catalog::Catalog;
     use crate::change::Change;
     use crate::database::Database;
-    use crate::facts::{Facts, Known};
+    use crate::facts::Facts;
 
     #[rstest]
     #[case::members("/spec/replicas", json!(5), Some("kubectl dbscale horizontal mongodb/db -n demo --replicas 5"))]
@@ -86,8 +86,8 @@ mod tests {
         let mut new = old.clone();
         *new.pointer_mut(at).unwrap() = value;
         let old = Database::of(engine, &old);
-        let change = Change::of_update(&old, &Database::of(engine, &new));
-        let facts = Facts { database: Known::Here(old), ..Facts::default() };
+        let change = Change::of_update(&old, Database::of(engine, &new));
+        let facts = Facts { database: old.into(), ..Facts::default() };
         let found = check(&Case { change: &change, facts: &facts });
         let commands: Vec<&str> = found.iter().filter_map(|f| f.remedy.strip_prefix("use: ")).collect();
         assert_eq!(commands, command.into_iter().collect::<Vec<_>>());

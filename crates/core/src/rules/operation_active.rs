@@ -20,7 +20,7 @@ pub const RULE: Rule = Rule {
 };
 
 fn check(case: &Case) -> Vec<Finding> {
-    let target = case.database().map_or_else(|| case.change.database.clone(), crate::database::Database::target);
+    let target = || case.database().map_or_else(|| case.change.database.clone(), crate::database::Database::target);
     match &case.change.source {
         Source::Request(request)
             if request.controller.is_none() && request.phase.is_active() && request.named_stanza().is_some() =>
@@ -30,7 +30,7 @@ fn check(case: &Case) -> Vec<Finding> {
                 .iter()
                 .filter(|o| o.is_active() && o.name != request.name)
                 .map(|other| {
-                    let what = format!("{} ({}) of {target} is {}", other.name, other.ops_type, other.phase);
+                    let what = format!("{} ({}) of {} is {}", other.name, other.ops_type, target(), other.phase);
                     if other.ops_type == request.ops_type {
                         let message = format!("{what}: KubeDB would skip one of two requests of a type");
                         let remedy = follow(case, &other.name);
@@ -48,8 +48,11 @@ fn check(case: &Case) -> Vec<Finding> {
             .filter(|o| o.is_active())
             .map(|other| {
                 let message = format!(
-                    "{} ({}) of {target} is {}: storage is not patched beside an active operation",
-                    other.name, other.ops_type, other.phase
+                    "{} ({}) of {} is {}: storage is not patched beside an active operation",
+                    other.name,
+                    other.ops_type,
+                    target(),
+                    other.phase
                 );
                 let remedy = follow(case, &other.name);
                 Finding::deny(RULE.id, "spec", message).remedy(remedy)

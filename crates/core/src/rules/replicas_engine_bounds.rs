@@ -123,7 +123,7 @@ mod tests {
             json!({"apiVersion": "kubedb.com/v1", "kind": "Postgres", "metadata": {"name": "my-db"},
             "spec": {"replicas": replicas, "replication": {"numSyncReplicas": confirm}, "numSyncReplicas": confirm}})
         };
-        let change = Change::of_update(&database(&object(4, 2)), &database(&object(2, 1)));
+        let change = Change::of_update(&database(&object(4, 2)), database(&object(2, 1)));
         let facts = facts(&object(4, 2));
         let found = judge(&Case { change: &change, facts: &facts });
         assert!(!found.iter().any(|f| f.rule == RULE.id), "{found:?}");

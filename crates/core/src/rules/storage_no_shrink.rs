@@ -183,7 +183,7 @@ mod tests {
         let of = |kind: &str, spec: serde_json::Value| json!({"apiVersion": "kubedb.com/v1", "kind": kind, "metadata": {"name": "my-db", "namespace": "demo"}, "spec": spec});
         let storage = |size: &str| json!({"resources": {"requests": {"storage": size}}});
         let found = |old: &serde_json::Value, new: &serde_json::Value| -> Vec<&str> {
-            let change = Change::of_update(&database(old), &database(new));
+            let change = Change::of_update(&database(old), database(new));
             let facts = facts(old);
             let all = judge(&Case { change: &change, facts: &facts });
             all.iter().filter(|f| f.refuses()).map(|f| f.rule.0).collect()

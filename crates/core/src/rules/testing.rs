@@ -6,7 +6,7 @@ use super::judge;
 use crate::catalog::Catalog;
 use crate::change::Change;
 use crate::database::Database;
-use crate::facts::{Case, ClaimFact, Facts, Known};
+use crate::facts::{Case, ClaimFact, Facts};
 use crate::finding::Finding;
 use crate::status::{Operation, Phase};
 
@@ -65,7 +65,7 @@ pub fn database(object: &Value) -> Database {
 
 /// The present, where only the database is known.
 pub fn facts(object: &Value) -> Facts {
-    Facts { database: Known::Here(database(object)), ..Facts::default() }
+    Facts { database: database(object).into(), ..Facts::default() }
 }
 
 /// An OpsRequest that is there already.
@@ -113,7 +113,7 @@ pub fn verdict(database: &Value, spec: &Value) -> Vec<Finding> {
     object["apiVersion"] = json!(format!("kubedb.com/{}", engine.versions[0]));
     let mut ask = json!({"kind": engine.ops_kind(), "metadata": {"name": "ask", "namespace": "demo"}, "spec": spec});
     ask["spec"][engine.reference.as_str()] = json!({"name": "db"});
-    let facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
+    let facts = Facts { database: Database::of(engine, &object).into(), ..Facts::default() };
     findings(&ask, &facts)
 }
 
@@ -140,6 +140,6 @@ pub fn findings_of_update(object: &Value, pointer: &str, value: Value, claims: V
 pub fn findings_of_update_with(object: &Value, pointer: &str, value: Value, facts: &Facts) -> Vec<Finding> {
     let mut new = object.clone();
     *new.pointer_mut(pointer).unwrap() = value;
-    let change = Change::of_update(&database(object), &database(&new));
+    let change = Change::of_update(&database(object), database(&new));
     judge(&Case { change: &change, facts })
 }

@@ -215,10 +215,10 @@ impl ScalingPolicy {
 
 /// The policies that cover the database of a case. An update that changes the labels is held to those from before and after.
 pub(crate) fn covering<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a PolicyFact> + use<'a> {
-    let labels: Vec<&'a Labels> = [case.database(), case.afterwards()].into_iter().flatten().map(labels).collect();
-    let none = Labels::default();
-    case.facts.policies.iter().filter(move |fact| {
-        if labels.is_empty() { fact.policy.selects(&none) } else { labels.iter().any(|l| fact.policy.selects(l)) }
+    let (before, after) = (case.database().map(labels), case.afterwards().map(labels));
+    case.facts.policies.iter().filter(move |fact| match (before, after) {
+        (None, None) => fact.policy.selects(&Labels::default()),
+        _ => [before, after].into_iter().flatten().any(|labels| fact.policy.selects(labels)),
     })
 }
 

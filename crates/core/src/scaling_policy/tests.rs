@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::change::Change;
-use crate::facts::{Facts, Known};
+use crate::facts::Facts;
 use crate::rules::judge;
 
 /// A MongoDB of three members, 2 CPU, 2Gi and 20Gi, labelled `tier: gold`.
@@ -37,7 +37,7 @@ fn said(spec: &Value, policies: &[(&str, Value)]) -> Vec<String> {
     ask["spec"]["databaseRef"] = json!({"name": "my-db"});
     let here = Database::of(engine, &database());
     let facts = Facts {
-        database: Known::Here(here),
+        database: here.into(),
         policies: policies.iter().map(|(name, spec)| policy(name, spec)).collect(),
         ..Facts::default()
     };
@@ -172,11 +172,11 @@ fn a_direct_edit(#[case] taken: &str, #[case] at: &str, #[case] value: Value, #[
     let (old, mut new) = (database(), database());
     *new.pointer_mut(at).unwrap() = value;
     let old = Database::of(engine, &old);
-    let change = Change::of_update(&old, &Database::of(engine, &new));
+    let change = Change::of_update(&old, Database::of(engine, &new));
     let spec = json!({"selector": {"matchLabels": {"tier": "gold"}}, "directEdits": taken,
         "replicas": {"max": 5}, "storage": {"max": "100Gi"}});
     let policies = vec![policy("a", &spec)];
-    let facts = Facts { database: Known::Here(old), policies, ..Facts::default() };
+    let facts = Facts { database: old.into(), policies, ..Facts::default() };
     let found = told(&judge(&Case { change: &change, facts: &facts }));
     let ids: Vec<&str> = found.iter().filter_map(|f| f.split_once(']')?.0.strip_prefix('[')).collect();
     assert_eq!(ids, rule.into_iter().collect::<Vec<_>>());
@@ -193,10 +193,10 @@ fn a_direct_edit_of_a_container_that_is_no_class(#[case] name: &str, #[case] amo
         resources[side][name] = json!(amount);
     }
     let old = Database::of(engine, &old);
-    let change = Change::of_update(&old, &Database::of(engine, &new));
+    let change = Change::of_update(&old, Database::of(engine, &new));
     assert_eq!(change.wishes.len(), 1);
     let policies = vec![policy("a", &json!({"sizes": {"allowed": ["db.t3.medium"]}}))];
-    let facts = Facts { database: Known::Here(old), policies, ..Facts::default() };
+    let facts = Facts { database: old.into(), policies, ..Facts::default() };
     assert_eq!(told(&judge(&Case { change: &change, facts: &facts })).len(), findings);
 }
 
@@ -207,9 +207,9 @@ fn an_update_that_takes_the_label_away_is_held_to_the_policy_all_the_same() {
     new["spec"]["replicas"] = json!(9);
     new["metadata"]["labels"] = json!({});
     let old = Database::of(engine, &old);
-    let change = Change::of_update(&old, &Database::of(engine, &new));
+    let change = Change::of_update(&old, Database::of(engine, &new));
     let spec = json!({"selector": {"matchLabels": {"tier": "gold"}}, "replicas": {"max": 5}});
-    let facts = Facts { database: Known::Here(old), policies: vec![policy("a", &spec)], ..Facts::default() };
+    let facts = Facts { database: old.into(), policies: vec![policy("a", &spec)], ..Facts::default() };
     assert_eq!(told(&judge(&Case { change: &change, facts: &facts })).len(), 1);
 }
 

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use dbscale_core::catalog::{Count, Engine, Pointer, Topology, When};
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Case, Facts, Known};
+use dbscale_core::facts::{Case, Facts};
 use dbscale_core::finding::Finding;
 use dbscale_core::rules::judge;
 use serde_json::{Value, json};
@@ -104,7 +104,7 @@ pub fn verdict(engine: &'static Engine, ask: &Value, facts: &Facts) -> Vec<Findi
 
 /// The present, where only the database is known.
 pub fn facts(engine: &'static Engine, object: &Value) -> Facts {
-    Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() }
+    Facts { database: Database::of(engine, object).into(), ..Facts::default() }
 }
 
 /// The rules that refuse.

@@ -109,7 +109,7 @@ impl Context {
 
     /// The facts about a database, or about one that is not among the files.
     #[must_use]
-    pub fn facts(&self, engine: &'static Engine, namespace: &str, name: &str, present: &Known<Arc<Present>>) -> Facts {
+    pub fn facts(&self, engine: &'static Engine, namespace: &str, name: &str, present: &Known<Present>) -> Facts {
         let running = self.operations.get(&key(engine, name)).into_iter().flatten();
         let operations = running.filter(|(n, _)| same_namespace(n, namespace)).map(|(_, o)| o.clone()).collect();
         let mut facts = Facts { operations, on_file: true, ..Facts::default() };
@@ -119,7 +119,7 @@ impl Context {
             Known::Here(present) => {
                 facts.claims.clone_from(present.claims.get_or_init(|| self.claims_of(present)));
                 facts.classes = self.classes(&present.database, &facts.claims);
-                Known::Here(present.database.clone())
+                present.database.clone().into()
             }
         };
         facts

@@ -89,12 +89,12 @@ impl Judge {
         findings.extend(rules::missing_classes(new, &facts));
         let updates = self.old.databases(new.engine, &new.namespace, &new.name).map(|old| {
             let facts = self.facts(new.engine, &new.namespace, &new.name, &Known::Here(Arc::clone(old)));
-            judge(&Change::of_update(&old.database, new), &facts)
+            judge(&Change::of_update(&old.database, new.clone()), &facts)
         });
         Verdict { findings: together(findings, gentlest(updates)), alone: false }
     }
 
-    fn facts(&self, engine: &'static Engine, namespace: &str, name: &str, present: &Known<Arc<Present>>) -> Facts {
+    fn facts(&self, engine: &'static Engine, namespace: &str, name: &str, present: &Known<Present>) -> Facts {
         Facts { all_classes: self.strict, ..self.files.facts(engine, namespace, name, present) }
     }
 }

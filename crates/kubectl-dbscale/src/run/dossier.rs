@@ -5,7 +5,7 @@ use std::time::Instant;
 use dbscale_cluster::{ApiFailure, Cluster, Kind};
 use dbscale_core::database::Database;
 use dbscale_core::effect::{self, PodFact};
-use dbscale_core::facts::{Facts, Known};
+use dbscale_core::facts::Facts;
 use dbscale_core::growth::Volumes;
 use dbscale_core::record::{DELETED, Past, Present, Request, Settings, Status, observe};
 use jiff::Timestamp;
@@ -49,7 +49,7 @@ pub async fn read(cluster: &Cluster, target: &Target, namespace: &str) -> Result
         object: seen.object.clone(),
         facts: Facts {
             operations: seen.requests.iter().map(|found| found.operation.clone()).collect(),
-            database: Known::Here(seen.database.clone()),
+            database: seen.database.clone().into(),
             ..Facts::default()
         },
         claims_known: false,

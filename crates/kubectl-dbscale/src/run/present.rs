@@ -54,7 +54,7 @@ pub(super) async fn subjects(
         let name = target.name.unwrap_or_default();
         let of_engine = operations.get_mut(engine.name.as_str());
         let of_database = of_engine.and_then(|all| all.remove(&(namespace.clone(), name.clone())));
-        let database = object.as_ref().map_or(Known::Missing, |o| Known::Here(Database::of(engine, o)));
+        let database = object.as_ref().map_or(Known::Missing, |o| Database::of(engine, o).into());
         let facts = Facts { database, operations: of_database.unwrap_or_default(), ..Facts::default() };
         subjects.push(Subject {
             engine,

@@ -5,7 +5,6 @@
 use dbscale_cluster::cache::Seen;
 use dbscale_core::catalog::{Catalog, Engine};
 use dbscale_core::database::Database;
-use dbscale_core::facts::Known;
 use dbscale_core::finding::Finding;
 use dbscale_core::rules;
 use dbscale_webhook::answer;
@@ -57,7 +56,7 @@ fn findings(review: &mut Review<'_>, there: &Value) -> Vec<Finding> {
     let Some(asked) = Asked::of(review) else { return Vec::new() };
     let mut facts = asked.told.clone();
     if asked.request().is_some() {
-        facts.database = Known::Here(Database::of(asked.engine, there));
+        facts.database = Database::of(asked.engine, there).into();
         let active = json!({"metadata": {"name": "active"}, "spec": there["spec"].clone()});
         facts.operations = vec![Seen::of(&active, asked.engine, Timestamp::UNIX_EPOCH).operation];
     }

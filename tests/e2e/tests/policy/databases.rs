@@ -6,7 +6,7 @@ use dbscale_cluster::read::databases_path;
 use dbscale_core::catalog::{Catalog, Engine, Pointer};
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Case, Facts, Known};
+use dbscale_core::facts::{Case, Facts};
 use dbscale_core::finding::Finding;
 use dbscale_core::plan::REVERT_TO;
 use dbscale_core::policy;
@@ -23,8 +23,8 @@ const OF_DATABASES: [&str; 4] = ["quantity/unreadable", "storage/no-shrink", "st
 /// What the rules say of an update.
 fn of_update(engine: &'static Engine, old: &Value, new: &Value) -> Vec<Finding> {
     let old = Database::of(engine, old);
-    let change = Change::of_update(&old, &Database::of(engine, new));
-    judge(&Case { change: &change, facts: &Facts { database: Known::Here(old), ..Facts::default() } })
+    let change = Change::of_update(&old, Database::of(engine, new));
+    judge(&Case { change: &change, facts: &Facts { database: old.into(), ..Facts::default() } })
 }
 
 /// Replaces what an object has at its top, but for what the server keeps; nothing is kept.

@@ -8,7 +8,7 @@ use dbscale_cluster::read::{databases_path, operations_path};
 use dbscale_core::catalog::{Catalog, Engine, Node, Pointer};
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Case, Facts, Known};
+use dbscale_core::facts::{Case, Facts};
 use dbscale_core::finding::Finding;
 use dbscale_core::policy;
 use dbscale_core::rules::judge;
@@ -51,7 +51,7 @@ impl Scaling {
     fn facts(&self, engine: &Engine, database: &Database) -> Facts {
         let reaching = self.policies.iter().filter(|policy| policy.reaches(engine, &self.labels));
         let policies = reaching.map(|policy| PolicyFact { policy: Arc::clone(policy), running: None }).collect();
-        Facts { database: Known::Here(database.clone()), policies, ..Facts::default() }
+        Facts { database: database.clone().into(), policies, ..Facts::default() }
     }
 }
 
@@ -233,7 +233,7 @@ async fn update(cluster: &Cluster, path: &str, new: &Value) -> Result<Value, dbs
 /// What the rules say. Of edits of resources, which these policies do not look at, there are none here.
 fn expected(engine: &'static Engine, scaling: &Scaling, old: &Value, new: &Value) -> Vec<Finding> {
     let old = Database::of(engine, old);
-    let change = Change::of_update(&old, &Database::of(engine, new));
+    let change = Change::of_update(&old, Database::of(engine, new));
     judge(&Case { change: &change, facts: &scaling.facts(engine, &old) })
 }
 

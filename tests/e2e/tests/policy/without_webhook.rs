@@ -5,7 +5,7 @@ use dbscale_cluster::read::{databases_path, operations_path};
 use dbscale_core::catalog::{Catalog, Engine, Node, Pointer, STANZAS};
 use dbscale_core::change::Change;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Case, Facts, Known};
+use dbscale_core::facts::{Case, Facts};
 use dbscale_core::policy;
 use dbscale_core::rules::judge;
 use dbscale_e2e::policies::{Policies, Verdicts};
@@ -119,7 +119,7 @@ async fn requests_without_the_webhook_are_judged_as_by_the_rules() {
             if judged.as_ref().is_err_and(|e| !e.message.contains("ValidatingAdmissionPolicy '")) {
                 continue; // what the definition itself refuses never comes to a policy
             }
-            let facts = Facts { database: Known::Here(Database::of(engine, database)), ..Facts::default() };
+            let facts = Facts { database: Database::of(engine, database).into(), ..Facts::default() };
             let change = Change::of_request(engine, &object, facts.database.here());
             verdicts.compare(
                 &format!("{} {name} {case}", engine.name),

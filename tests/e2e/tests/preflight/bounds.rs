@@ -6,7 +6,7 @@ use std::time::Instant;
 use dbscale_cluster::{Call, Cluster};
 use dbscale_core::catalog::Catalog;
 use dbscale_core::database::Database;
-use dbscale_core::facts::{Facts, Known};
+use dbscale_core::facts::Facts;
 use dbscale_core::finding::Finding;
 use dbscale_core::plan::{Intent, Stamp, Step, plan};
 use dbscale_core::preflight::{Choice, Needs, judge};
@@ -97,7 +97,7 @@ async fn foretold(cluster: &Cluster, namespace: &str, object: &Value, intent: &I
     let (around, lacking) = cluster.around(Some(namespace), &[], needs).await;
     assert_eq!(lacking.sentence(), None);
     let engine = Catalog::builtin().find("mongodb").unwrap();
-    let facts = Facts { database: Known::Here(Database::of(engine, object)), ..Facts::default() };
+    let facts = Facts { database: Database::of(engine, object).into(), ..Facts::default() };
     let stamp = Stamp { unix_seconds: 1, request_id: String::new(), requested_by: None, name: None };
     let plan = plan(&facts, intent, &stamp).unwrap();
     let changes: Vec<_> = plan.steps.iter().map(Step::change).collect();

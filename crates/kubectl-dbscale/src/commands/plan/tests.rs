@@ -1,6 +1,6 @@
 use clap::Parser as _;
 use dbscale_core::catalog::Catalog;
-use dbscale_core::facts::{ClaimFact, ClassFact, Facts, Known};
+use dbscale_core::facts::{ClaimFact, ClassFact, Facts};
 use dbscale_core::plan::{Intent, Step};
 use rstest::rstest;
 
@@ -34,7 +34,7 @@ fn subject() -> Subject {
         failed: None,
         idle: false,
     };
-    let mut facts = Facts { database: Known::Here(Database::of(engine, &object)), ..Facts::default() };
+    let mut facts = Facts { database: Database::of(engine, &object).into(), ..Facts::default() };
     facts.claims = (0..3).map(claim).collect();
     facts.classes.insert("standard".to_owned(), ClassFact { expands: true, default: true });
     facts.templates.insert("replicaSet".to_owned(), "20Gi".parse().unwrap());
