@@ -124,9 +124,9 @@ const COMMON: [&str; 3] = ["cpu", "memory", "ephemeral-storage"];
 /// Each amount is read once, and a clone shares them: a dozen rules ask.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceSet {
-    /// Those of the requests, then those of the limits, each by name.
+    /// In the order of their sides and names.
     amounts: Arc<[Entry]>,
-    /// What else stands there (`claims`).
+    /// What else stands there (`claims`); it may be empty. `None` where amounts are all, and where nothing was told.
     rest: Option<Arc<Map<String, Value>>>,
 }
 
@@ -141,6 +141,10 @@ impl Entry {
     fn new(side: Side, name: &str, amount: Written) -> Self {
         let common = COMMON.into_iter().find(|common| *common == name);
         Self { side, name: common.map_or_else(|| name.to_owned().into(), Cow::Borrowed), amount }
+    }
+
+    fn place(&self) -> (Side, &str) {
+        (self.side, &self.name)
     }
 }
 
@@ -159,13 +163,26 @@ impl ResourceSet {
             .filter(|(name, _)| is_rest(name))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        Self { amounts: amounts.collect(), rest: (!rest.is_empty()).then(|| Arc::new(rest)) }
+        Self::made_of(amounts.collect(), Some(Arc::new(rest)))
+    }
+
+    fn made_of(mut amounts: Vec<Entry>, rest: Option<Arc<Map<String, Value>>>) -> Self {
+        amounts.sort_by(|a, b| a.place().cmp(&b.place()));
+        let rest = rest.filter(|rest| !rest.is_empty() || amounts.is_empty());
+        Self { amounts: amounts.into(), rest }
+    }
+
+    /// How many amounts there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.amounts.len()
     }
 
     /// The amount of one resource.
     #[must_use]
     pub fn amount(&self, side: Side, name: &str) -> Option<Amount<'_>> {
-        self.amounts(side).find(|(known, _)| *known == name).map(|(_, amount)| amount)
+        let at = self.amounts.binary_search_by(|entry| entry.place().cmp(&(side, name))).ok()?;
+        self.amounts.get(at).map(|entry| Amount(&entry.amount))
     }
 
     /// The amounts of one side, by name.
@@ -191,9 +208,7 @@ impl ResourceSet {
     pub fn with(&self, name: &str, amount: Quantity) -> Self {
         let others = self.amounts.iter().filter(|entry| entry.name != name).cloned();
         let both = Side::ALL.map(|side| Entry::new(side, name, amount.into()));
-        let mut amounts: Vec<Entry> = others.chain(both).collect();
-        amounts.sort_by(|a, b| (a.side, &a.name).cmp(&(b.side, &b.name)));
-        Self { amounts: amounts.into(), rest: self.rest.clone() }
+        Self::made_of(others.chain(both).collect(), self.rest.clone())
     }
 
     /// The amounts of each resource that differs from `old` on one side or on both; empty where none does.
@@ -215,7 +230,7 @@ impl ResourceSet {
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
         let others = self.amounts.iter().filter(|entry| entry.name != name);
-        Self { amounts: others.cloned().collect(), rest: self.rest.clone() }
+        Self::made_of(others.cloned().collect(), Some(self.rest.clone().unwrap_or_default()))
     }
 
     /// Whether both mean the same amounts, however they are spelled.
@@ -232,20 +247,24 @@ impl ResourceSet {
         covered(self, other) && covered(other, self)
     }
 
-    /// The document; a null where nothing is set.
+    /// The document: an empty one where it sets nothing, a null where there was none.
     #[must_use]
     pub fn to_json(&self) -> Value {
+        if self.amounts.is_empty() && self.rest.is_none() {
+            return Value::Null;
+        }
         let mut document = self.rest.as_deref().cloned().unwrap_or_default();
         for entry in &*self.amounts {
             let side = document.entry(entry.side.field()).or_insert_with(|| Value::Object(Map::new()));
             side[&*entry.name] = entry.amount.to_json();
         }
-        if document.is_empty() { Value::Null } else { Value::Object(document) }
+        Value::Object(document)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
@@ -255,6 +274,31 @@ mod tests {
         let present = ResourceSet::of(Some(&json!({"requests": {"cpu": "1"}, "limits": {"nvidia.com/gpu": 1}})));
         let wanted = present.with("cpu", "2".parse().unwrap());
         assert_eq!(wanted.to_json(), json!({"requests": {"cpu": "2"}, "limits": {"cpu": "2", "nvidia.com/gpu": 1}}));
+    }
+
+    #[rstest]
+    #[case::nothing_told(Value::Null, Value::Null)]
+    #[case::nothing_set(json!({}), json!({}))]
+    #[case::nothing_on_a_side(json!({"requests": {}, "limits": {"cpu": null}}), json!({}))]
+    #[case::claims(json!({"claims": [{"name": "gpu"}], "limits": {"cpu": 1}}), json!({"claims": [{"name": "gpu"}], "limits": {"cpu": 1}}))]
+    fn is_the_document_it_was_read_from(#[case] document: Value, #[case] wanted: Value) {
+        assert_eq!(ResourceSet::of(Some(&document)).to_json(), wanted);
+    }
+
+    #[test]
+    fn each_amount_is_found_by_its_side_and_name() {
+        let amounts = json!({"memory": "3", "a.example/x": "1", "cpu": "2", "z.example/x": "4"});
+        let set =
+            ResourceSet::of(Some(&json!({"limits": amounts, "requests": {"b": "5"}}))).with("gpu", Quantity::ZERO);
+        for (name, wanted) in amounts.as_object().unwrap() {
+            assert_eq!(set.amount(Side::Limits, name).map(Amount::text), wanted.as_str());
+        }
+        assert!(set.amount(Side::Requests, "cpu").is_none());
+        assert_eq!(
+            (set.len(), set.without("gpu").len(), set.amount(Side::Requests, "b").map(Amount::text)),
+            (7, 5, Some("5"))
+        );
+        assert_eq!(ResourceSet::of(Some(&json!({"limits": {"cpu": 1}}))).without("cpu").to_json(), json!({}));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub enum Known<T> {
     Here(Arc<T>),
 }
 
-// Not derived: that would ask for a fact that can be copied.
+// Not derived: that would ask for a fact that can be cloned.
 impl<T> Clone for Known<T> {
     fn clone(&self) -> Self {
         match self {

@@ -13,7 +13,7 @@ pub struct Level(LevelFilter);
 
 /// A word that is no level.
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no level; the levels are error, warn, info, debug, trace")]
+#[error("'{0}' is no level; the levels are error, warn, info, debug")]
 pub struct LevelError(String);
 
 impl FromStr for Level {

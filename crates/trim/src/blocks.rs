@@ -47,7 +47,7 @@ pub(crate) fn text(bytes: &[u8]) -> Option<usize> {
 /// How long the list or object is that begins here with a bracket, with both its brackets; `None` where it does not end.
 ///
 /// Only brackets of its own kind count: those of the other kind are balanced between them. So of `managedFields`, a list
-/// without lists in it, no block but the last needs a second look.
+/// with few lists in it, most blocks need no second look.
 pub(crate) fn brackets(bytes: &[u8]) -> Option<usize> {
     let open = *bytes.first()?;
     let (open, close) = if open == b'[' { (b'[', b']') } else { (b'{', b'}') };
@@ -148,7 +148,8 @@ impl Texts {
         // One that is escaped itself escapes nothing.
         let backslashes = backslashes & !self.escaped;
         let behind = backslashes << 1 | self.escaped;
-        // Adding a run to its own first bit carries to the bit behind it: even where it should be odd, the run is odd.
+        // Added to its first bit, a run that begins at an odd place moves to the bit behind it; one that begins at an even
+        // place stays. So of each run every second bit is left, counted from its own beginning.
         let (ends, carried) = (backslashes & !EVEN & !behind).overflowing_add(backslashes);
         self.escaped = u64::from(carried);
         (EVEN ^ ends << 1) & behind

@@ -68,7 +68,7 @@ pub struct Args {
     /// Seconds for requests under way, once the drain has begun
     #[arg(long, default_value = "20", value_parser = seconds, value_name = "SECONDS")]
     pub drain: Duration,
-    /// How much is logged: error, warn, info, debug, trace
+    /// How much is logged: error, warn, info, debug
     #[arg(long, default_value = "info", value_name = "LEVEL")]
     pub log_level: Level,
 }

@@ -65,10 +65,6 @@ struct Buffer<'b> {
 }
 
 impl Buffers {
-    fn take(&self) -> Buffer<'_> {
-        Buffer { bytes: self.waiting().pop().unwrap_or_default(), of: self }
-    }
-
     fn waiting(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -121,7 +117,7 @@ impl App {
     }
 
     async fn answer(&self, request: Request, began: Instant) -> Result<Bytes, Refusal> {
-        let mut body = self.buffers.take();
+        let mut body = Buffer { bytes: Vec::new(), of: &self.buffers };
         let _room = self.body(request, &mut body.bytes).await?;
         let mut review = review::read(&body.bytes)?;
         let verdict = self.judge.judge(&mut review).await;
@@ -139,6 +135,9 @@ impl App {
         let length = told.unwrap_or(limit);
         if length > limit {
             return Err(Refusal::TooLarge(limit));
+        }
+        if length <= SMALL {
+            *into = self.buffers.waiting().pop().unwrap_or_default();
         }
         let arrive = async {
             let room = if length > SMALL {

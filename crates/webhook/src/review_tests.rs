@@ -88,6 +88,21 @@ fn of_a_field_that_stands_twice_the_last_counts() {
     assert_eq!(read(after.as_bytes()).unwrap().object.unwrap()["spec"]["type"], "HorizontalScaling");
 }
 
+/// A name is what it says, however it is written; one that is no UTF-8 is nobody's.
+#[test]
+fn names_are_read_by_what_they_say() {
+    let body = create().to_string();
+    let escaped = body.replacen(r#""object":"#, r#""\u006fbject":"#, 1).replacen(r#""spec":"#, r#""sp\u0065c":"#, 1);
+    assert_ne!(escaped, body);
+    let (usual, review) = (read(body.as_bytes()).unwrap(), read(escaped.as_bytes()).unwrap());
+    assert_eq!(review.object, usual.object);
+    let stranger = body.replacen(r#""object":"#, r#""STRANGER":1,"object":"#, 1).into_bytes();
+    let at = stranger.windows(8).position(|w| w == b"STRANGER").unwrap();
+    let mut stranger = stranger;
+    stranger[at] = 0xff;
+    assert_eq!(read(&stranger).unwrap().object, usual.object);
+}
+
 #[rstest]
 #[case::nothing(String::new(), "no AdmissionReview")]
 #[case::garbage("\u{1}\u{2}".to_owned(), "no AdmissionReview")]

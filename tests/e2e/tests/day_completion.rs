@@ -58,6 +58,8 @@ fn kubectl_offers_commands_engines_and_the_names_of_databases() {
     let namespace = world.namespace.as_str();
     offers(&["-n", namespace, "vertical", "mongodb/my"], &["mongodb/my-db", "mongodb/my-other", ":4"]);
     offers(&["-n", namespace, "vertical", "mg", "c"], &["crm", ":4"]);
+    offers(&["-n", namespace, "policy", "check", "mongodb/c"], &["mongodb/crm", ":4"]);
+    offers(&["-n", namespace, "policy", "check", "mongodb/my-db", "mongodb/c"], &["mongodb/crm", ":4"]);
     offers(&["vertical", "-n", &namespace[..namespace.len() - 1]], &[namespace, ":4"]);
     offers(&["vertical", "mg/x", "--size", "db.t3.me"], &["db.t3.medium", ":4"]);
     world.until("mongodb/my-db", ".status.phase", "Ready");

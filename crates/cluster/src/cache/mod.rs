@@ -27,6 +27,10 @@ use dbscale_trim::shapes::Role;
 /// For how many seconds a finished OpsRequest is remembered: KubeDB writes what it has done at the end, and a write may be late.
 pub const REMEMBERED_S: i64 = 600;
 
+/// The most places, amounts and labels of a database that is kept, some 200 bytes each. Real ones have some dozens; one made
+/// to have thousands would take ten times the memory that it takes in the API server. It is read where it is judged.
+const MOST_PARTS: usize = 200;
+
 /// A watch that is broken says so at least this often; one that has been silent for longer is well again, for nothing else
 /// tells of a watch that was taken up where it had broken off.
 const QUIET_S: i64 = 90;
@@ -75,7 +79,8 @@ fn ended(object: &Value) -> Option<Timestamp> {
 
 #[derive(Debug, Default)]
 struct Kinds {
-    databases: Store<Arc<Database>>,
+    /// Nothing of one that is too large to be kept.
+    databases: Store<Option<Arc<Database>>>,
     /// By their database; the objects' own names are in them.
     operations: Store<Vec<Seen>>,
 }
@@ -200,14 +205,17 @@ impl Cache {
             }),
             Topic::Engine(engine, Role::Database) => {
                 let Some(known) = Catalog::builtin().find(engine) else { return };
-                feed(&mut inner.engines.entry(engine).or_default().databases, event, |items, object, there| {
+                let store = &mut inner.engines.entry(engine).or_default().databases;
+                // A list that is read again mostly tells what is known: it is not kept twice while it is read.
+                let same = match event {
+                    Event::Apply(object) => as_known(store, object),
+                    _ => None,
+                };
+                feed(store, event, |items, object, there| {
                     let (namespace, name) = key(object);
                     let key = joined(namespace, name);
                     if there {
-                        let mut database = Database::of(known, object);
-                        // It stays, and nearly always it is one that was given room for four.
-                        database.components.shrink_to_fit();
-                        items.insert(key, Arc::new(database));
+                        items.insert(key, same.or_else(|| kept(Database::of(known, object))));
                     } else {
                         items.remove(&key);
                     }
@@ -247,13 +255,14 @@ impl Cache {
         }
     }
 
-    /// A database; unknown where its kind is not read.
+    /// A database; unknown where its kind is not read, and where it is too large to be kept.
     #[must_use]
     pub fn database(&self, engine: &Engine, namespace: &str, name: &str) -> Known<Database> {
         let inner = self.lock();
         let Some(store) = inner.engines.get(engine.name.as_str()).map(|k| &k.databases) else { return Known::Unknown };
         match store.items.get(&*joined(namespace, name)) {
-            Some(database) => Known::Here(Arc::clone(database)),
+            Some(Some(database)) => Known::Here(Arc::clone(database)),
+            Some(None) => Known::Unknown,
             None if store.state == State::Synced => Known::Missing,
             None => Known::Unknown,
         }
@@ -373,6 +382,29 @@ impl Cache {
         let operations = |k: &Kinds| k.operations.items.values().map(Vec::len).sum::<usize>();
         inner.engines.values().fold((0, 0), |(d, o), k| (d + k.databases.items.len(), o + operations(k)))
     }
+}
+
+/// The database as it is kept; nothing where it is too large.
+fn kept(mut database: Database) -> Option<Arc<Database>> {
+    let places = database.components.iter().flat_map(|view| &view.places);
+    let parts = database.labels.len() + places.map(|place| 1 + place.resources.len()).sum::<usize>();
+    if parts > MOST_PARTS {
+        return None;
+    }
+    // It stays, and nearly always it is one that was given room for four.
+    database.components.shrink_to_fit();
+    Some(Arc::new(database))
+}
+
+/// What is known of an object, where that is of the same version.
+fn as_known(store: &Store<Option<Arc<Database>>>, object: &Value) -> Option<Arc<Database>> {
+    let (namespace, name) = key(object);
+    let known = store.items.get(&joined(namespace, name))?.as_ref()?;
+    let text = |field| json::text(object, &["metadata", field]);
+    let same = known.resource_version == text("resourceVersion") && known.uid == text("uid");
+    // The same object has another form where it is read in another version of its API.
+    let form = json::text(object, &["apiVersion"]).rsplit('/').next();
+    (same && !known.resource_version.is_empty() && form == Some(&known.version)).then(|| Arc::clone(known))
 }
 
 /// Namespace and name of an object.

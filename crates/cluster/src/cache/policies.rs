@@ -96,7 +96,8 @@ impl Inner {
         self.namespaces.items.get(name).cloned().unwrap_or_else(|| labels_of_namespace(name, None))
     }
 
-    /// Whether a policy covers the database at a key. One that is not known has no labels.
+    /// Whether a policy covers the database at a key. One that is not known has no labels; one that is too large to be kept may
+    /// have any, and is counted.
     fn covers(&self, policy: &ScalingPolicy, engine: &Engine, namespace: &str, key: &str) -> bool {
         if !policy.reaches(engine, &self.labels_of_namespace(namespace)) {
             return false;
@@ -104,8 +105,11 @@ impl Inner {
         if policy.spec.selector.is_none() {
             return true;
         }
-        let database = self.engines.get(engine.name.as_str()).and_then(|kinds| kinds.databases.items.get(key));
-        database.map_or_else(|| policy.selects(&Labels::default()), |database| policy.selects(&database.labels))
+        match self.engines.get(engine.name.as_str()).and_then(|kinds| kinds.databases.items.get(key)) {
+            Some(Some(database)) => policy.selects(&database.labels),
+            Some(None) => true,
+            None => policy.selects(&Labels::default()),
+        }
     }
 }
 

@@ -66,6 +66,42 @@ fn a_new_list_takes_the_place_of_the_old_one_when_it_is_complete() {
     assert_eq!(cache.age_s(at(30)), 0);
 }
 
+#[test]
+fn a_list_that_is_read_again_shares_what_has_not_changed() {
+    let cache = Cache::default();
+    let list = |version: &str, form: &str| {
+        let mut object = database("db");
+        object["apiVersion"] = json!(format!("kubedb.com/{form}"));
+        object["metadata"]["resourceVersion"] = json!(version);
+        for event in [Event::Begin, Event::Apply(&object), Event::Complete] {
+            cache.tell(DATABASES, &event, at(0));
+        }
+        let Known::Here(database) = cache.database(mongodb(), "demo", "db") else { panic!("it is there") };
+        database
+    };
+    let first = list("7", "v1");
+    assert!(Arc::ptr_eq(&first, &list("7", "v1")));
+    let other = list("8", "v1");
+    assert_eq!((Arc::ptr_eq(&first, &other), other.resource_version.as_str()), (false, "8"));
+    assert_eq!(list("8", "v1alpha2").version, "v1alpha2");
+    assert!(!Arc::ptr_eq(&list("", "v1"), &list("", "v1")));
+}
+
+#[test]
+fn a_database_that_is_too_large_is_not_kept_and_not_missing() {
+    let cache = Cache::default();
+    let mut object = database("db");
+    let labels = |n: usize| (0..n).map(|n| (format!("l{n}"), json!("x"))).collect::<serde_json::Map<_, _>>();
+    for (number, there) in [(MOST_PARTS + 1, false), (MOST_PARTS / 2, true)] {
+        object["metadata"]["labels"] = labels(number).into();
+        for event in [Event::Begin, Event::Apply(&object), Event::Complete] {
+            cache.tell(DATABASES, &event, at(0));
+        }
+        let known = cache.database(mongodb(), "demo", "db");
+        assert_eq!((matches!(known, Known::Here(_)), matches!(known, Known::Missing)), (there, false));
+    }
+}
+
 #[rstest]
 #[case::active("Progressing", json!([]), true, true)]
 #[case::ended_just_now("Successful", json!([{"lastTransitionTime": "1970-01-01T00:16:30Z"}]), true, false)]

@@ -182,3 +182,22 @@ impl<A: Audience, S: Shape> Resource for Trimmed<A, S> {
         &mut self.metadata
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::Cache;
+
+    #[test]
+    fn what_no_rule_looks_at_is_not_kept() {
+        let object = json!({"apiVersion": "kubedb.com/v1alpha2", "kind": "MongoDB",
+            "metadata": {"name": "db", "namespace": "demo", "managedFields": [{"manager": "x"}]},
+            "spec": {"replicas": 3, "version": "8", "podTemplate": {"metadata": {"labels": {"a": "b"}}}}});
+        let read: Trimmed<Cache, Databases> = serde_json::from_value(object).unwrap();
+        let wanted = json!({"apiVersion": "kubedb.com/v1alpha2", "metadata": {"name": "db", "namespace": "demo"},
+            "spec": {"replicas": 3, "podTemplate": {}}});
+        assert_eq!(read.value, wanted);
+    }
+}

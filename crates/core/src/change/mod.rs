@@ -3,6 +3,8 @@
 mod read;
 mod update;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::amount::{ResourceSet, Written};
@@ -107,7 +109,7 @@ pub struct Update {
     /// Sizes of volumes that the object has and the update takes away.
     pub lost: Vec<Lost>,
     /// The object as the update leaves it: what holds for its numbers is told by it, not by what it was.
-    pub after: Option<Box<Database>>,
+    pub after: Option<Arc<Database>>,
 }
 
 /// The size of a volume that an update takes away.
@@ -240,12 +242,13 @@ impl Change {
 
     /// What an update of a database object changes: only values that differ.
     #[must_use]
-    pub fn of_update(old: &Database, new: Database) -> Self {
+    pub fn of_update(old: &Database, new: impl Into<Arc<Database>>) -> Self {
+        let new = new.into();
         let mut change = update::change(Some(old), &new);
         if let Source::Update(update) = &mut change.source
             && !change.wishes.is_empty()
         {
-            update.after = Some(Box::new(new));
+            update.after = Some(new);
         }
         change
     }

@@ -115,7 +115,7 @@ fn value(flag: &clap::Arg, scan: &Scan<'_>) -> Answer {
 
 fn word(root: &Command, begun: &str, scan: &Scan<'_>) -> Answer {
     let Some(command) = scan.command else { return commands(root) };
-    let Some(argument) = command.get_positionals().next() else { return words_of([]) };
+    let Some(argument) = positional(command, scan.words.len()) else { return words_of([]) };
     let known = argument.get_possible_values();
     match argument.get_id().as_str() {
         _ if !known.is_empty() => words_of(known.iter().map(|value| value.get_name().to_owned())),
@@ -130,6 +130,12 @@ fn word(root: &Command, begun: &str, scan: &Scan<'_>) -> Answer {
         "targets" => targets(begun, scan),
         _ => words_of([]),
     }
+}
+
+/// What a word is to a command, behind so many others: each argument takes one word, but for one that takes all that follow.
+fn positional(command: &Command, words: usize) -> Option<&clap::Arg> {
+    let takes_all = |argument: &clap::Arg| argument.get_num_args().is_some_and(|words| words.max_values() > 1);
+    command.get_positionals().enumerate().find(|(at, argument)| *at == words || takes_all(argument)).map(|(_, it)| it)
 }
 
 /// Databases as [`targets`] has them, and the OpsRequests whose names begin so.
@@ -201,6 +207,8 @@ mod tests {
     #[case::engine(&["engines", "mongo"], &["mongodb"])]
     #[case::rule(&["explain", "storage/no-"], &["storage/no-shrink"])]
     #[case::shell(&["completion", "b"], &["bash"])]
+    #[case::what_of_a_policy(&["policy", "ch"], &["check"])]
+    #[case::no_more_words(&["explain", "storage/no-shrink", "storage/"], &[])]
     #[case::of_the_webhook(&["webhook", ""], &["status", "disable", "enable"])]
     #[case::nothing(&["version", ""], &[])]
     fn without_a_cluster(#[case] words: &[&str], #[case] wanted: &[&str]) {

@@ -29,7 +29,7 @@ type Key = (&'static str, String);
 #[derive(Debug)]
 pub struct Present {
     /// Its view.
-    pub database: Database,
+    pub database: Arc<Database>,
     /// The object.
     pub object: Arc<Value>,
     claims: OnceLock<Vec<ClaimFact>>,
@@ -46,7 +46,7 @@ impl Present {
     /// Reads a database object.
     #[must_use]
     pub fn of(engine: &'static Engine, mut object: Value) -> Arc<Self> {
-        let database = Database::of(engine, &object);
+        let database = Arc::new(Database::of(engine, &object));
         // Beside its view, the object tells its pods and claims: by its spec and labels.
         if let Some(fields) = object.as_object_mut() {
             fields.remove("status");
@@ -119,7 +119,7 @@ impl Context {
             Known::Here(present) => {
                 facts.claims.clone_from(present.claims.get_or_init(|| self.claims_of(present)));
                 facts.classes = self.classes(&present.database, &facts.claims);
-                present.database.clone().into()
+                Known::Here(Arc::clone(&present.database))
             }
         };
         facts

@@ -89,7 +89,7 @@ impl Judge {
         findings.extend(rules::missing_classes(new, &facts));
         let updates = self.old.databases(new.engine, &new.namespace, &new.name).map(|old| {
             let facts = self.facts(new.engine, &new.namespace, &new.name, &Known::Here(Arc::clone(old)));
-            judge(&Change::of_update(&old.database, new.clone()), &facts)
+            judge(&Change::of_update(&old.database, Arc::clone(new)), &facts)
         });
         Verdict { findings: together(findings, gentlest(updates)), alone: false }
     }

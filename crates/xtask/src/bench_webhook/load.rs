@@ -50,8 +50,7 @@ impl Client {
     /// Sends each request on a connection of its own, some at once.
     pub async fn send_on_new(&self, server: SocketAddr, requests: &[Vec<u8>], at_once: usize) -> Result<()> {
         let dealt = dealt(requests, at_once);
-        try_join_all(dealt.into_iter().map(|own| self.each_on_new(server, own))).await?;
-        Ok(())
+        awake(try_join_all(dealt.into_iter().map(|own| self.each_on_new(server, own)))).await
     }
 
     async fn each_on_new(&self, server: SocketAddr, requests: Vec<&Vec<u8>>) -> Result<()> {
@@ -70,22 +69,22 @@ impl Client {
 }
 
 /// Sends the requests over connections that stay open, one at a time on each; each has to be let in without a word.
-///
-/// The client never sleeps meanwhile: who answers one that sleeps wakes it, and the kernel would count that as the server's.
-/// A server that is slower than the client would pay for it, and one that is faster would not.
 pub async fn send(connections: &mut [Connection], requests: &[Vec<u8>]) -> Result<()> {
     let dealt = dealt(requests, connections.len());
-    let all = connections.iter_mut().zip(dealt).map(|(connection, own)| one_by_one(connection, own));
-    tokio::select! {
-        done = try_join_all(all) => done.map(drop),
-        () = restless() => Ok(()),
-    }
+    awake(try_join_all(connections.iter_mut().zip(dealt).map(|(connection, own)| one_by_one(connection, own)))).await
 }
 
-/// Never ends, and keeps the thread awake.
-async fn restless() {
-    loop {
-        tokio::task::yield_now().await;
+/// Waits for all, and never sleeps meanwhile: who answers a client that sleeps wakes it, and the kernel would count that as
+/// the server's. A server that is slower than the client would pay for it, and one that is faster would not.
+async fn awake<T>(all: impl Future<Output = Result<T>>) -> Result<()> {
+    let restless = async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        done = all => done.map(drop),
+        () = restless => Ok(()),
     }
 }
 
