@@ -67,7 +67,7 @@ struct Cli {
     /// Where /livez, /readyz and /metrics are served
     #[arg(long, default_value = "0.0.0.0:8080")]
     metrics_address: SocketAddr,
-    /// error, warn, info, debug or trace
+    /// error, warn, info or debug
     #[arg(long, default_value = "info")]
     log_level: log::Level,
 }

@@ -262,9 +262,8 @@ impl Cache {
         let Some(store) = inner.engines.get(engine.name.as_str()).map(|k| &k.databases) else { return Known::Unknown };
         match store.items.get(&*joined(namespace, name)) {
             Some(Some(database)) => Known::Here(Arc::clone(database)),
-            Some(None) => Known::Unknown,
             None if store.state == State::Synced => Known::Missing,
-            None => Known::Unknown,
+            Some(None) | None => Known::Unknown,
         }
     }
 
