@@ -4,6 +4,7 @@
 //! A database is kept as it is judged by: read once when a watch tells of it, and shared with each review that asks. Of
 //! OpsRequests the active ones are kept, and the finished ones for ten minutes.
 
+mod databases;
 mod policies;
 mod store;
 
@@ -20,16 +21,13 @@ use dbscale_core::status::Operation;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use self::databases::{as_known, kept};
 pub use self::policies::{ReadPolicy, labels_of_namespace, read_policy};
 use self::store::{State, Store, feed};
 use dbscale_trim::shapes::Role;
 
 /// For how many seconds a finished OpsRequest is remembered: KubeDB writes what it has done at the end, and a write may be late.
 pub const REMEMBERED_S: i64 = 600;
-
-/// The most places, amounts and labels of a database that is kept, some 200 bytes each. Real ones have some dozens; one made
-/// to have thousands would take ten times the memory that it takes in the API server. It is read where it is judged.
-const MOST_PARTS: usize = 200;
 
 /// A watch that is broken says so at least this often; one that has been silent for longer is well again, for nothing else
 /// tells of a watch that was taken up where it had broken off.
@@ -381,29 +379,6 @@ impl Cache {
         let operations = |k: &Kinds| k.operations.items.values().map(Vec::len).sum::<usize>();
         inner.engines.values().fold((0, 0), |(d, o), k| (d + k.databases.items.len(), o + operations(k)))
     }
-}
-
-/// The database as it is kept; nothing where it is too large.
-fn kept(mut database: Database) -> Option<Arc<Database>> {
-    let places = database.components.iter().flat_map(|view| &view.places);
-    let parts = database.labels.len() + places.map(|place| 1 + place.resources.len()).sum::<usize>();
-    if parts > MOST_PARTS {
-        return None;
-    }
-    // It stays, and nearly always it is one that was given room for four.
-    database.components.shrink_to_fit();
-    Some(Arc::new(database))
-}
-
-/// What is known of an object, where that is of the same version.
-fn as_known(store: &Store<Option<Arc<Database>>>, object: &Value) -> Option<Arc<Database>> {
-    let (namespace, name) = key(object);
-    let known = store.items.get(&joined(namespace, name))?.as_ref()?;
-    let text = |field| json::text(object, &["metadata", field]);
-    let same = known.resource_version == text("resourceVersion") && known.uid == text("uid");
-    // The same object has another form where it is read in another version of its API.
-    let form = json::text(object, &["apiVersion"]).rsplit('/').next();
-    (same && !known.resource_version.is_empty() && form == Some(&known.version)).then(|| Arc::clone(known))
 }
 
 /// Namespace and name of an object.

@@ -1,6 +1,7 @@
 use rstest::rstest;
 use serde_json::json;
 
+use super::databases::MOST_PARTS;
 use super::*;
 
 fn mongodb() -> &'static Engine {

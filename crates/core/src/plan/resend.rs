@@ -150,7 +150,6 @@ mod tests {
 
     use super::*;
     use crate::catalog::Catalog;
-
     use crate::plan::{BEFORE, RETRY_OF};
 
     fn facts() -> Facts {
